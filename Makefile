@@ -1,0 +1,84 @@
+# `make help` lists the targets. One file, not recursive; every object of every variant goes under build/<variant>/.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build
+VARIANT ?= release
+B       := $(BUILD)/$(VARIANT)
+
+# The folders, lowest first; each becomes lib<name>.a and has tests in tests/<name>/.
+MODULES := base rtp sdp ice dtls core api
+DIR_base := core/base
+DIR_rtp  := rtp
+DIR_sdp  := rtp/sdp
+DIR_ice  := ice
+DIR_dtls := dtls
+DIR_core := core
+DIR_api  := api
+# What a module's programs link with, in link order.
+NEED_base := base
+NEED_rtp  := rtp base
+NEED_sdp  := sdp rtp base
+NEED_ice  := ice base
+NEED_dtls := dtls base
+NEED_core := core dtls ice rtp base
+NEED_api  := api core sdp dtls ice rtp base
+SANS_IO   := base/bytes.o rtp ice dtls
+
+LIBS_base := -lmbedcrypto -pthread
+LIBS_dtls := -lmbedtls -lmbedx509 -lsrtp2
+LIBS_core := -luv -lyaml
+LIBS_api  := -lwebsockets -lcjson -lmbedtls -lmbedx509
+
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+CFLAGS_release := -O2 -g
+CFLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS_tsan    := -O1 -g -fsanitize=thread
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+CFLAGS         ?= $(CFLAGS_$(VARIANT))
+ALL_CFLAGS     := -std=c11 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(WARN) $(CFLAGS)
+
+src   = $(filter-out core/main.c,$(wildcard $(DIR_$1)/*.c))
+objs  = $(patsubst %.c,$(B)/%.o,$1)
+libs  = $(foreach m,$(NEED_$1),$(B)/lib$m.a)
+links = $(foreach m,$(NEED_$1),$(LIBS_$m))
+TESTLIB := $(call objs,tests/runner.c $(wildcard tests/lib/*.c))
+FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzzmod = $(firstword $(subst _, ,$1))
+
+all: $(B)/sluice                              ## build the server
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+define module
+$(B)/lib$1.a: $$(call objs,$$(call src,$1))
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+$(B)/unit-$1: $$(call objs,$$(wildcard tests/$1/*.c)) $$(TESTLIB) $$(call libs,$1)
+	$$(CC) $$(CFLAGS) $$^ -o $$@ $$(call links,$1) -lcmocka
+unit-$1: $(B)/unit-$1
+	$(B)/unit-$1
+	$(B)/unit-$1 --oom
+endef
+$(foreach m,$(MODULES),$(eval $(call module,$m)))
+
+$(B)/sluice: $(B)/core/main.o $(call libs,api)
+	$(CC) $(CFLAGS) $^ -o $@ $(call links,api)
+
+define fuzzer
+$(B)/replay-$1: $(B)/tests/fuzz/fuzz_$1.o $(B)/tests/fuzz/replay.o $$(call libs,$(call fuzzmod,$1))
+	$$(CC) $$(CFLAGS) $$^ -o $$@ $$(call links,$(call fuzzmod,$1))
+$(B)/fuzz-$1: $(B)/tests/fuzz/fuzz_$1.o $$(call libs,$(call fuzzmod,$1))
+	$$(CC) $$(CFLAGS) -fsanitize=fuzzer $$^ -o $$@ $$(call links,$(call fuzzmod,$1))
+replay-$1: $(B)/replay-$1
+	$(B)/replay-$1 $1 tests/fuzz/corpus/$1
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzzer,$f)))
+
+help:                                         ## this list
+	@awk -F'[:#]+' '/^[a-z_.-]+:.*##/ {printf "  %-24s%s\n", $$1, $$NF}' Makefile
+
+.PHONY: all help clean
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
