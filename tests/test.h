@@ -24,7 +24,8 @@ void sl_test_add(struct sl_test *t);
 
 void sl_test_failed(const char *file, int line, const char *fmt, ...) SL_PRINTF(3, 4) __attribute__((noreturn));
 void sl_test_skip(const char *why) __attribute__((noreturn));
-/* Called in reverse order when the test ends, however it ends. */
+/* Called in reverse order when the test ends, however it ends. arg may be a local of the test itself, but not of a
+ * function that the test calls. */
 void sl_test_defer(void (*fn)(void *), void *arg);
 #define DEFER(fn, arg) sl_test_defer((void (*)(void *))(fn), (arg))
 /* True once the allocation of this run has failed. */
