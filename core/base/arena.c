@@ -47,13 +47,15 @@ void *sl_arena_alloc(struct sl_arena *a, size_t size)
 	struct sl_arena_block *b = a->head;
 	size_t need = SL_MAX(size, 1);
 
-	/* Compared before rounding, so that a size near SIZE_MAX cannot wrap to a small one. */
-	if (need > a->limit - a->used) {
+	/* Half the address space at most, so that rounding up and the block's head cannot wrap. */
+	need = need > SIZE_MAX / 2 ? SIZE_MAX : (need + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	if (need > SIZE_MAX / 2 || need > a->limit - a->used) {
 		a->failed = true;
 		return NULL;
 	}
-	need = (need + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-	if (need > a->limit - a->used || ((!b || b->len - b->used < need) && !(b = add_block(a, need)))) {
+	if (!b || b->len - b->used < need)
+		b = add_block(a, need);
+	if (!b) {
 		a->failed = true;
 		return NULL;
 	}
