@@ -2,6 +2,7 @@
 #include "tests/test.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -41,8 +42,10 @@ void *calloc(size_t n, size_t size)
 {
 	if (counted)
 		counted = false;
-	else if (!gate(n * size))
+	else if (!gate(n * size)) {
+		errno = ENOMEM;                 /* pthread_create() insists on it */
 		return NULL;
+	}
 	counted = false;
 	return __libc_calloc(n, size);
 }
