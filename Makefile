@@ -22,7 +22,8 @@ NEED_ice  := ice base
 NEED_dtls := dtls base
 NEED_core := core dtls ice rtp base
 NEED_api  := api core sdp dtls ice rtp base
-SANS_IO   := base/bytes.o rtp ice dtls
+# Modules whose objects open no socket, read no clock, start no thread: `make layers` asks nm.
+SANS_IO   := rtp sdp ice dtls
 
 LIBS_base := -lmbedcrypto -pthread
 LIBS_dtls := -lmbedtls -lmbedx509 -lsrtp2
@@ -76,9 +77,15 @@ replay-$1: $(B)/replay-$1
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$f)))
 
+SOURCES = $(shell find $(wildcard core rtp ice dtls codecs record rtsp api) -name '*.[ch]')
+layers: $(foreach m,$(SANS_IO),$(call objs,$(call src,$m)))  ## check that folders depend only on what lies below
+	@nm -u -A $^ > $(B)/undefined.nm
+	@awk -f tests/layers.awk $(SOURCES) $(B)/undefined.nm && echo "layers: 1 passed, 0 failed"
+	@CC="$(CC)" sh tests/layers_test.sh
+
 help:                                         ## this list
 	@awk -F'[:#]+' '/^[a-z_.-]+:.*##/ {printf "  %-24s%s\n", $$1, $$NF}' Makefile
 
-.PHONY: all help clean
+.PHONY: all help clean layers
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
