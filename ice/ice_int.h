@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ice/ice_int.h — what the files of ice/ share. agent.c takes what comes in, pairs.c keeps the table, checks.c sends
+ * and times transactions, select.c decides which pair is in use and whether the peer is still there. */
+#ifndef SL_ICE_INT_H
+#define SL_ICE_INT_H
+#include "ice/ice.h"
+
+enum {
+	STUN_BINDING = 1,
+	STUN_HEADER_LEN = 20,
+	STUN_ATTRS_MAX = 32,            /* T24 */
+	STUN_UNKNOWN_MAX = SL_ICE_OUT_UNKNOWN,
+	STUN_USERNAME_MAX = SL_ICE_UFRAG_MAX * 2 + 1
+};
+#define STUN_COOKIE UINT32_C(0x2112a442)
+
+enum stun_has {
+	STUN_USERNAME = 1 << 0,
+	STUN_PRIORITY = 1 << 1,
+	STUN_USE_CANDIDATE = 1 << 2,
+	STUN_CONTROLLED = 1 << 3,
+	STUN_CONTROLLING = 1 << 4,
+	STUN_XOR_MAPPED = 1 << 5,
+	STUN_ERROR_CODE = 1 << 6,
+	STUN_UNKNOWN_ATTRS = 1 << 7,
+	STUN_INTEGRITY = 1 << 8,
+	STUN_FINGERPRINT = 1 << 9,
+	STUN_OTHER = 1 << 10            /* known, of no use here */
+};
+
+/* A message, as read or as to be written. What ICE has no use for is not kept. */
+struct sl_stun {
+	enum sl_stun_class class_;
+	uint16_t method;
+	uint8_t tid[SL_STUN_TID_LEN];
+	uint32_t has;                   /* enum stun_has */
+	struct sl_str username;         /* borrowed */
+	uint32_t priority;
+	uint64_t tie_breaker;           /* of ICE-CONTROLLED or ICE-CONTROLLING */
+	struct sl_addr mapped;
+	uint16_t error_code;
+	uint16_t unknown[STUN_UNKNOWN_MAX];     /* read: comprehension-required ones not known; written: the list of 420 */
+	uint8_t unknown_count;
+	/* borrowed, of a message that was read */
+	const uint8_t *data;
+	size_t len;
+	size_t integrity_at;            /* offset of the attribute MESSAGE-INTEGRITY */
+};
+
+/* SL_OK or SL_EPARSE. FINGERPRINT, where there is one, was right; MESSAGE-INTEGRITY is checked by stun_check. */
+SL_MUST_USE int stun_read(const uint8_t *data, size_t len, struct sl_stun *out);
+/* SL_OK, SL_EAUTH (wrong, or there is none), SL_ENOMEM. */
+SL_MUST_USE int stun_check(const struct sl_stun *m, const void *key, size_t key_len);
+/* Writes what `has` names; key signs it where that includes STUN_INTEGRITY. Length, SL_EFULL or SL_ENOMEM. */
+SL_MUST_USE int stun_write(const struct sl_stun *m, const void *key, size_t key_len, uint8_t *out, size_t cap);
+
+/* RFC 8445 section 14.2 and 14.3, RFC 8489 section 6.2.1, RFC 7675 section 5.1; T07. */
+#define ICE_TA_US (50 * SL_MS)
+#define ICE_DISCONNECTED_US (5 * SL_SEC)
+#define ICE_TIMEOUT_MAX_US (3600 * SL_SEC)
+#define ICE_CONSENT_MAX_US (30 * SL_SEC)
+#define ICE_CONSENT_MIN_US (4 * SL_SEC)
+#define ICE_CONSENT_SPAN_US (2 * SL_SEC)
+#define ICE_NOMINATE_WAIT_US (500 * SL_MS)
+#define ICE_RETIRED_US (5 * SL_SEC)
+enum {
+	ICE_RTO_MIN_TA = 10,            /* 500 ms */
+	ICE_RC = 7,
+	ICE_RM = 16,
+	ICE_RC_NOMINATION = 4,          /* then the next best pair has its turn */
+	ICE_UNFREEZE_AT = 3,            /* transmissions without answer that let the next of the foundation begin */
+	ICE_BUDGET = 100,
+	ICE_NO_LOCAL = 255,
+	ICE_OWN_FOUNDATION = 255
+};
+
+enum ice_pair_state { ICE_FROZEN, ICE_WAITING, ICE_IN_PROGRESS, ICE_SUCCEEDED, ICE_PAIR_FAILED };
+enum ice_tx_flags { ICE_TX_CONTROLLING = 1, ICE_TX_USE = 2, ICE_TX_KICKED = 4 };
+
+/* ---- agent.c ---- */
+/* Credentials of a pair; NULL once they are retired. */
+struct sl_ice_gen *ice_gen(struct sl_ice *ice, uint8_t id);
+void ice_forget_old(struct sl_ice *ice, int64_t now_us);
+void ice_queue(struct sl_ice *ice, const struct sl_ice_out *out);
+
+/* ---- pairs.c ---- */
+/* Walks the table: ice_next(ice, NULL) is the first, NULL ends. The pair at hand may be removed. */
+struct sl_ice_pair *ice_next(struct sl_ice *ice, struct sl_ice_pair *p);
+struct sl_ice_pair *ice_at(struct sl_ice *ice, int8_t index);           /* NULL for -1 */
+int8_t ice_index(const struct sl_ice *ice, const struct sl_ice_pair *p);
+struct sl_ice_pair *ice_find(struct sl_ice *ice, uint8_t gen, const struct sl_path *path);
+/* The pair of an authentic request, made where there is none; the table's least useful one makes room. */
+struct sl_ice_pair *ice_pair_of(struct sl_ice *ice, uint8_t gen, const struct sl_path *path, uint32_t priority);
+void ice_remove(struct sl_ice *ice, struct sl_ice_pair *p);
+void ice_remove_retired(struct sl_ice *ice);
+void ice_remove_gen(struct sl_ice *ice, uint8_t gen);
+uint64_t ice_pair_priority(const struct sl_ice *ice, const struct sl_ice_pair *p);
+uint32_t ice_local_priority(const struct sl_ice *ice, const struct sl_ice_pair *p);
+/* Lets frozen pairs of p's foundation begin: all of them, or the best one. */
+void ice_unfreeze(struct sl_ice *ice, const struct sl_ice_pair *p, bool all);
+bool ice_in_use(const struct sl_ice *ice, uint8_t gen);                 /* the selected pair is of these credentials */
+
+/* ---- checks.c ---- */
+void ice_trigger(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);
+void ice_fail_pair(struct sl_ice *ice, struct sl_ice_pair *p);
+void ice_begin(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);      /* a transaction, not yet sent */
+void ice_transmit(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);
+int ice_on_response(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path, int64_t now_us);
+void ice_checks_tick(struct sl_ice *ice, int64_t now_us);
+int64_t ice_checks_deadline(const struct sl_ice *ice);
+bool ice_checks_pending(const struct sl_ice *ice);
+
+/* ---- select.c ---- */
+void ice_use_candidate(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);              /* rule (a) */
+void ice_brought(struct sl_ice *ice, struct sl_ice_pair *p, bool media, int64_t now_us);        /* rule (b) */
+void ice_select(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);
+void ice_verified(struct sl_ice *ice, struct sl_ice_pair *p);
+void ice_alive(struct sl_ice *ice, int64_t now_us);
+void ice_life_tick(struct sl_ice *ice, int64_t now_us);
+int64_t ice_life_deadline(const struct sl_ice *ice);
+
+/* Time between, at least 0; for ever when `then` is -1. */
+static inline int64_t ice_since(int64_t now_us, int64_t then_us)
+{
+	if (then_us < 0)
+		return SL_NEVER;
+	return now_us > then_us ? now_us - then_us : 0;
+}
+
+/* A point in time that stays one: SL_NEVER instead of overflow. */
+static inline int64_t ice_after(int64_t from_us, int64_t us)
+{
+	return from_us > SL_NEVER - us ? SL_NEVER : from_us + us;
+}
+#endif
