@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};          /* RFC 4291 section 2.5.5.2 */
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 section 2.5.5.2 */
 
 struct sl_addr sl_addr_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port)
 {
@@ -47,7 +47,7 @@ int sl_addr_parse_ip(struct sl_str s, struct sl_addr *out)
 	return SL_OK;
 }
 
-/* Where the port's colon is, or s.n. A second colon outside brackets makes it a bare IPv6 address. */
+/* Where the port's colon is, or s.n. Two colons outside brackets make it a bare IPv6 address. */
 static size_t port_colon(struct sl_str s)
 {
 	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
@@ -67,7 +67,8 @@ int sl_addr_parse(struct sl_str s, struct sl_addr *out)
 	uint32_t port = 0;
 	bool brackets = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
 
-	if (colon < s.n && (s.n - colon > 6 || !sl_str_u32(sl_str(s.p + colon + 1, s.n - colon - 1), 65535, &port)))
+	if (colon < s.n && (s.n - colon > 6 ||
+			    !sl_str_u32(sl_str(s.p + colon + 1, s.n - colon - 1), 65535, &port)))
 		return SL_EPARSE;
 	if (brackets)
 		host = sl_str(host.p + 1, host.n - 2);
@@ -79,7 +80,8 @@ int sl_addr_parse(struct sl_str s, struct sl_addr *out)
 
 const char *sl_addr_ip_text(const struct sl_addr *a, char buf[SL_ADDR_TEXT])
 {
-	if (a->family == 0 || !inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->ip, buf, SL_ADDR_TEXT))
+	if (a->family == 0 ||
+	    !inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->ip, buf, SL_ADDR_TEXT))
 		(void)sl_fmt(buf, SL_ADDR_TEXT, "none");
 	return buf;
 }
@@ -90,7 +92,8 @@ const char *sl_addr_text(const struct sl_addr *a, char buf[SL_ADDR_TEXT])
 
 	if (a->family == 0)
 		return sl_addr_ip_text(a, buf);
-	(void)sl_fmt(buf, SL_ADDR_TEXT, a->family == 6 ? "[%s]:%u" : "%s:%u", sl_addr_ip_text(a, ip), a->port);
+	(void)sl_fmt(buf, SL_ADDR_TEXT, a->family == 6 ? "[%s]:%u" : "%s:%u",
+		     sl_addr_ip_text(a, ip), a->port);
 	return buf;
 }
 
@@ -116,7 +119,8 @@ int sl_addr_from_sockaddr(const struct sockaddr *sa, struct sl_addr *out)
 unsigned sl_addr_to_sockaddr(const struct sl_addr *a, void *sockaddr_storage)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_scope_id = a->scope};
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_scope_id = a->scope};
 
 	memset(sockaddr_storage, 0, sizeof(struct sockaddr_storage));
 	if (a->family == 4) {
@@ -143,7 +147,8 @@ bool sl_addr_is_loopback(const struct sl_addr *a)
 {
 	static const uint8_t one[16] = {[15] = 1};
 
-	return a->family == 4 ? a->ip[0] == 127 : a->family == 6 && memcmp(a->ip, one, sizeof(one)) == 0;
+	return a->family == 4 ? a->ip[0] == 127
+			      : a->family == 6 && memcmp(a->ip, one, sizeof(one)) == 0;
 }
 
 /* RFC 3927 section 2.1: 169.254/16. RFC 4291 section 2.5.6: fe80::/10. */

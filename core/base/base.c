@@ -28,7 +28,8 @@ void sl_assert_failed(const char *what, const char *file, int line)
 {
 	char msg[512];
 
-	(void)sl_fmt(msg, sizeof(msg), "%s:%d: this must hold and does not: %s\n", file, line, what);
+	(void)sl_fmt(msg, sizeof(msg), "%s:%d: this must hold and does not: %s\n", file, line,
+		     what);
 	if (write(STDERR_FILENO, msg, strlen(msg)) < 0)
 		_exit(134);
 	abort();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/digest.c — digests of libmbedcrypto. HMAC is built here from its plain hashes: the library's own takes
- * two blocks from the heap for each message, and every STUN message carries one. */
+ * core/base/digest.c — digests of libmbedcrypto. HMAC is built here from its plain hashes: the
+ * library's own takes two blocks from the heap for each message, and every STUN message carries
+ * one. */
 #include "core/base/digest.h"
 #include <mbedtls/md.h>
 #include <mbedtls/platform_util.h>
@@ -10,7 +11,7 @@
 static const struct {
 	mbedtls_md_type_t type;
 	size_t len;
-	const char *name;               /* RFC 8122 section 5 */
+	const char *name; /* RFC 8122 section 5 */
 } digests[SL_DIGEST_COUNT] = {
 	[SL_DIGEST_SHA1] = {MBEDTLS_MD_SHA1, 20, "sha-1"},
 	[SL_DIGEST_SHA224] = {MBEDTLS_MD_SHA224, 28, "sha-224"},
@@ -37,7 +38,7 @@ int sl_digest(enum sl_digest d, const void *data, size_t len, uint8_t *out)
 	return SL_OK;
 }
 
-enum { HMAC_BLOCK = 64 };               /* of SHA-1 and of SHA-256 */
+enum { HMAC_BLOCK = 64 }; /* of SHA-1 and of SHA-256 */
 
 struct hasher {
 	bool sha256;
@@ -82,8 +83,8 @@ static int hmac_key(bool sha256, const void *key, size_t key_len, uint8_t block[
 }
 
 /* One of HMAC's two passes: hash of (key xor pad) and the pieces. */
-static int hmac_pass(bool sha256, const uint8_t key[HMAC_BLOCK], uint8_t pad, const struct sl_piece *pieces,
-		     size_t n, uint8_t *out)
+static int hmac_pass(bool sha256, const uint8_t key[HMAC_BLOCK], uint8_t pad,
+		     const struct sl_piece *pieces, size_t n, uint8_t *out)
 {
 	uint8_t block[HMAC_BLOCK];
 	struct hasher h;
@@ -100,7 +101,8 @@ static int hmac_pass(bool sha256, const uint8_t key[HMAC_BLOCK], uint8_t pad, co
 	return err ? SL_ENOMEM : SL_OK;
 }
 
-static int hmac(bool sha256, const void *key, size_t key_len, const struct sl_piece *pieces, size_t n, uint8_t *out)
+static int hmac(bool sha256, const void *key, size_t key_len, const struct sl_piece *pieces,
+		size_t n, uint8_t *out)
 {
 	uint8_t block[HMAC_BLOCK], inner[SL_SHA256_LEN];
 	struct sl_piece outer = {inner, sha256 ? SL_SHA256_LEN : SL_SHA1_LEN};
@@ -114,12 +116,14 @@ static int hmac(bool sha256, const void *key, size_t key_len, const struct sl_pi
 	return err;
 }
 
-int sl_hmac_sha1(const void *key, size_t key_len, const struct sl_piece *pieces, size_t n, uint8_t out[SL_SHA1_LEN])
+int sl_hmac_sha1(const void *key, size_t key_len, const struct sl_piece *pieces, size_t n,
+		 uint8_t out[SL_SHA1_LEN])
 {
 	return hmac(false, key, key_len, pieces, n, out);
 }
 
-int sl_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[SL_SHA256_LEN])
+int sl_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+		   uint8_t out[SL_SHA256_LEN])
 {
 	struct sl_piece piece = {data, len};
 
@@ -130,8 +134,9 @@ int sl_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len
 uint32_t sl_crc32(const void *data, size_t len)
 {
 	static const uint32_t table[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
 	};
 	const uint8_t *p = data;
 	uint32_t crc = 0xffffffff;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/hash.c — linear probing over small slots that point into an array of entries. Entries never move, so
- * a walk over them survives deletions; slots close their gaps at once, so there are no tombstones. */
+ * core/base/hash.c — linear probing over small slots that point into an array of entries. Entries
+ * never move, so a walk over them survives deletions; slots close their gaps at once, so there are
+ * no tombstones. */
 #include "core/base/hash.h"
 #include "core/base/mem.h"
 
@@ -10,8 +11,8 @@ struct sl_hash_slot {
 };
 
 struct sl_hash_entry {
-	void *value;            /* NULL: on the free list */
-	uint32_t next_free;     /* index + 1, 0 = end */
+	void *value;	    /* NULL: on the free list */
+	uint32_t next_free; /* index + 1, 0 = end */
 	uint32_t key_len;
 	uint8_t key[SL_HASH_KEY_MAX];
 };
@@ -99,13 +100,16 @@ static bool key_is(const struct sl_hash_entry *e, const void *key, size_t key_le
 	return e->key_len == key_len && (key_len == 0 || memcmp(e->key, key, key_len) == 0);
 }
 
-/* The slot that holds the key, or the free one where its probing ends. At most half of them are ever in use. */
-static struct sl_hash_slot *find(const struct sl_hash *h, uint32_t hash, const void *key, size_t key_len)
+/* The slot that holds the key, or the free one where its probing ends. At most half of them are
+ * ever in use. */
+static struct sl_hash_slot *find(const struct sl_hash *h, uint32_t hash, const void *key,
+				 size_t key_len)
 {
 	uint32_t i = hash & h->mask;
 
 	for (; h->slots[i].entry != 0; i = (i + 1) & h->mask)
-		if (h->slots[i].hash == hash && key_is(&h->entries[h->slots[i].entry - 1], key, key_len))
+		if (h->slots[i].hash == hash &&
+		    key_is(&h->entries[h->slots[i].entry - 1], key, key_len))
 			break;
 	return &h->slots[i];
 }
@@ -161,7 +165,8 @@ void *sl_hash_get(const struct sl_hash *h, const void *key, size_t key_len)
 	return slot->entry ? h->entries[slot->entry - 1].value : NULL;
 }
 
-/* Knuth, volume 3, section 6.4, algorithm R: moves back what would not be found across the gap at i. */
+/* Knuth, volume 3, section 6.4, algorithm R: moves back what would not be found across the gap at
+ * i. */
 static void close_gap(struct sl_hash *h, uint32_t i)
 {
 	uint32_t j = i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/log.c — lines are formatted where they arise, carried by rings, and written by the log thread, which
- * sleeps on an eventfd. Whoever pushes a line wakes it, and only if it sleeps. */
+ * core/base/log.c — lines are formatted where they arise, carried by rings, and written by the
+ * log thread, which sleeps on an eventfd. Whoever pushes a line wakes it, and only if it sleeps. */
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/queue.h"
@@ -34,14 +34,14 @@ struct log_line {
 
 struct log_ring {
 	struct sl_ring ring;
-	uint32_t dropped;               /* lines since the last look; both sides */
+	uint32_t dropped; /* lines since the last look; both sides */
 	struct log_ring *next;
 };
 
 static struct {
 	/* owned */
-	struct log_ring *rings;         /* pushed at the front, never taken off while the thread runs */
-	struct log_ring *shared;        /* of all threads without one, under `lock`; the last in the list */
+	struct log_ring *rings; /* pushed at the front, never taken off while the thread runs */
+	struct log_ring *shared; /* of threads without one, under `lock`; the last in the list */
 	pthread_t thread;
 	int wake_fd;
 	/* borrowed */
@@ -49,7 +49,7 @@ static struct {
 	/* state */
 	bool json, running, stopping;
 	uint32_t asleep;
-	uint32_t epoch;                 /* of the present start; a thread's ring of an earlier one is gone */
+	uint32_t epoch; /* of the present start; a thread's ring of an earlier one is gone */
 } lg = {.fd = STDERR_FILENO, .wake_fd = -1};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local struct log_ring *my_ring;
@@ -57,7 +57,8 @@ static _Thread_local uint32_t my_epoch;
 
 /* ---- one line ---- */
 
-/* Days since 1970 to a date: eras of 400 years that begin in March, so that the leap day comes last. */
+/* Days since 1970 to a date: eras of 400 years that begin in March, so that the leap day comes
+ * last. */
 static void put_time(struct sl_buf *b, int64_t wall_us)
 {
 	int64_t sec = wall_us / SL_SEC;
@@ -70,8 +71,9 @@ static void put_time(struct sl_buf *b, int64_t wall_us)
 	int month = (int)(mp < 10 ? mp + 3 : mp - 9);
 	int day = (int)(doy - (153 * mp + 2) / 5 + 1);
 
-	sl_buf_fmt(b, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", (int)(yoe + era * 400 + (month <= 2)), month, day,
-		   (int)(sec / 3600 % 24), (int)(sec / 60 % 60), (int)(sec % 60), (int)(wall_us % SL_SEC));
+	sl_buf_fmt(b, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", (int)(yoe + era * 400 + (month <= 2)),
+		   month, day, (int)(sec / 3600 % 24), (int)(sec / 60 % 60), (int)(sec % 60),
+		   (int)(wall_us % SL_SEC));
 }
 
 /* logfmt leaves off the quotes of what cannot be misread. */
@@ -136,17 +138,18 @@ static bool put_field(struct sl_buf *b, bool json, const struct sl_field *f)
 	return false;
 }
 
-size_t sl_log_format(char *buf, size_t cap, bool json, int64_t wall_us, enum sl_log_level level, enum sl_log_module module,
-		     const char *text, const struct sl_field *fields, size_t n)
+size_t sl_log_format(char *buf, size_t cap, bool json, int64_t wall_us, enum sl_log_level level,
+		     enum sl_log_module module, const char *text, const struct sl_field *fields,
+		     size_t n)
 {
-	struct sl_field head[] = {SL_KS("level", level_names[level]), SL_KS("module", module_names[module]),
-				  SL_KS("msg", text)};
+	struct sl_field head[] = {SL_KS("level", level_names[level]),
+				  SL_KS("module", module_names[module]), SL_KS("msg", text)};
 	struct sl_field cut = SL_KB("cut", true);
 	struct sl_buf b;
 	size_t kept = 0;
 
 	SL_ASSERT(cap >= SL_LOG_LINE / 4);
-	b = sl_buf(buf, cap - 32);                      /* room for the last field and the end */
+	b = sl_buf(buf, cap - 32); /* room for the last field and the end */
 	sl_buf_z(&b, json ? "{\"time\":\"" : "time=");
 	put_time(&b, wall_us);
 	sl_buf_z(&b, json ? "\"" : "");
@@ -163,7 +166,8 @@ size_t sl_log_format(char *buf, size_t cap, bool json, int64_t wall_us, enum sl_
 
 /* ---- to the descriptor ---- */
 
-/* A descriptor that would block is waited for: only the log thread does, or a program that has not started one. */
+/* A descriptor that would block is waited for: only the log thread does, or a program that has not
+ * started one. */
 static void write_all(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
@@ -201,8 +205,9 @@ static void tell_dropped(uint32_t n)
 {
 	struct sl_field count = SL_KU("count", n);
 	char text[SL_LOG_LINE];
-	size_t len = sl_log_format(text, sizeof(text), lg.json, wall_now_us(), SL_LOG_WARN, SL_LOG_MAIN,
-				   "log lines dropped: their ring was full", &count, 1);
+	size_t len =
+		sl_log_format(text, sizeof(text), lg.json, wall_now_us(), SL_LOG_WARN, SL_LOG_MAIN,
+			      "log lines dropped: their ring was full", &count, 1);
 
 	write_all(lg.fd, text, len);
 }
@@ -228,14 +233,15 @@ static bool drain(void)
 	return any;
 }
 
-/* Both sides exchange `asleep`, so that of a push and a look at the rings one sees the other: either the pusher finds
- * the thread asleep and wakes it, or the thread finds the line. */
+/* Both sides exchange `asleep`, so that of a push and a look at the rings one sees the other:
+ * either the pusher finds the thread asleep and wakes it, or the thread finds the line. */
 static void wake(void)
 {
 	uint64_t one = 1;
 
-	if (__atomic_exchange_n(&lg.asleep, 0, __ATOMIC_ACQ_REL) && write(lg.wake_fd, &one, sizeof(one)) < 0)
-		return;         /* the counter is full: it will wake */
+	if (__atomic_exchange_n(&lg.asleep, 0, __ATOMIC_ACQ_REL) &&
+	    write(lg.wake_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it will wake */
 }
 
 static void *log_main(void *unused)
@@ -318,14 +324,13 @@ int sl_log_start(int fd, bool json)
 	}
 	lg.stopping = false;
 	lg.asleep = 0;
-	if (!err) {
-		lg.fd = fd;
-		lg.json = json;
+	pthread_mutex_lock(&lock);
+	lg.fd = err ? STDERR_FILENO : fd;
+	lg.json = !err && json;
+	pthread_mutex_unlock(&lock);
+	if (!err)
 		err = start_thread();
-	}
 	if (err) {
-		lg.fd = STDERR_FILENO;
-		lg.json = false;
 		forget();
 		return err;
 	}
@@ -340,7 +345,7 @@ void sl_log_stop(void)
 
 	if (!SL_LOAD(&lg.running))
 		return;
-	pthread_mutex_lock(&lock);              /* nobody is in the shared ring any more */
+	pthread_mutex_lock(&lock); /* nobody is in the shared ring any more */
 	__atomic_store_n(&lg.running, false, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&lock);
 	__atomic_store_n(&lg.stopping, true, __ATOMIC_RELEASE);
@@ -380,8 +385,8 @@ bool sl_log_admit(struct sl_log_site *site, uint64_t second, uint32_t *left_out)
 
 	*left_out = 0;
 	/* One of the threads that see a new second opens it. */
-	if (seen != second &&
-	    __atomic_compare_exchange_n(&site->second, &seen, second, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+	if (seen != second && __atomic_compare_exchange_n(&site->second, &seen, second, false,
+							  __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 		SL_STORE(&site->count, 0);
 		*left_out = __atomic_exchange_n(&site->dropped, 0, __ATOMIC_RELAXED);
 	}
@@ -391,14 +396,15 @@ bool sl_log_admit(struct sl_log_site *site, uint64_t second, uint32_t *left_out)
 	return false;
 }
 
-static void format_into(struct log_line *line, enum sl_log_level level, enum sl_log_module module, const char *text,
-			const struct sl_field *fields, size_t n)
+static void format_into(struct log_line *line, enum sl_log_level level, enum sl_log_module module,
+			const char *text, const struct sl_field *fields, size_t n)
 {
-	line->len = sl_log_format(line->text, sizeof(line->text), lg.json, wall_now_us(), level, module, text, fields, n);
+	line->len = sl_log_format(line->text, sizeof(line->text), lg.json, wall_now_us(), level,
+				  module, text, fields, n);
 }
 
-static void push(struct log_ring *r, enum sl_log_level level, enum sl_log_module module, const char *text,
-		 const struct sl_field *fields, size_t n)
+static void push(struct log_ring *r, enum sl_log_level level, enum sl_log_module module,
+		 const char *text, const struct sl_field *fields, size_t n)
 {
 	struct log_line *line = sl_ring_slot(&r->ring, 0);
 
@@ -411,8 +417,8 @@ static void push(struct log_ring *r, enum sl_log_level level, enum sl_log_module
 	wake();
 }
 
-static void emit(enum sl_log_level level, enum sl_log_module module, const char *text, const struct sl_field *fields,
-		 size_t n)
+static void emit(enum sl_log_level level, enum sl_log_module module, const char *text,
+		 const struct sl_field *fields, size_t n)
 {
 	bool running = __atomic_load_n(&lg.running, __ATOMIC_ACQUIRE);
 	struct log_line line;
@@ -431,8 +437,8 @@ static void emit(enum sl_log_level level, enum sl_log_module module, const char 
 	pthread_mutex_unlock(&lock);
 }
 
-void sl_log_write(struct sl_log_site *site, enum sl_log_level level, enum sl_log_module module, const char *text,
-		  const struct sl_field *fields, size_t n)
+void sl_log_write(struct sl_log_site *site, enum sl_log_level level, enum sl_log_module module,
+		  const char *text, const struct sl_field *fields, size_t n)
 {
 	uint32_t left_out;
 	bool admitted = sl_log_admit(site, now_s(), &left_out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/mem.c — counts blocks over calloc(), so that a test program that defines its own calloc() sees them. */
+ * core/base/mem.c — counts blocks over calloc(), so that a test program that defines its own
+ * calloc() sees them. */
 #include "core/base/mem.h"
 #include <stdlib.h>
 
@@ -65,7 +66,7 @@ void sl_free(void *p)
 {
 	if (!p)
 		return;
-	bump(&stat.live, UINT64_MAX);           /* minus one */
+	bump(&stat.live, UINT64_MAX); /* minus one */
 	free(p);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/pool.c — slabs with ids, and the stack of equal blocks. Under AddressSanitizer a free object is poisoned,
- * so that a use after put is found although the memory is still ours. */
+ * core/base/pool.c — slabs with ids, and the stack of equal blocks. Under AddressSanitizer a free
+ * object is poisoned, so that a use after put is found although the memory is still ours. */
 #include "core/base/pool.h"
 #include "core/base/mem.h"
 

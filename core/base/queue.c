@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/queue.c — one producer, one consumer. Each side keeps a copy of the other's index and looks again only
- * when the copy says full or empty, so that in the usual case no cache line travels. Indexes run freely and wrap. */
+ * core/base/queue.c — one producer, one consumer. Each side keeps a copy of the other's index and
+ * looks again only when the copy says full or empty, so that in the usual case no cache line
+ * travels. Indexes run freely and wrap. */
 #include "core/base/queue.h"
 #include "core/base/mem.h"
 

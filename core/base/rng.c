@@ -59,7 +59,8 @@ static int entropy(void *unused, unsigned char *out, size_t n)
 	return 0;
 }
 
-/* The library reseeds every 10,000 requests. Should the system refuse then, going on would mean guessable keys. */
+/* The library reseeds every 10,000 requests. Should the system refuse then, going on would mean
+ * guessable keys. */
 static void system_fill(void *state, void *out, size_t n)
 {
 	uint8_t *p = out;

@@ -15,7 +15,9 @@ bool sl_str_eq(struct sl_str a, struct sl_str b)
 
 static char lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c + 'a' - 'A');
+	return c;
 }
 
 bool sl_str_ieq(struct sl_str a, struct sl_str b)
@@ -120,7 +122,8 @@ bool sl_str_copy(char *dst, size_t cap, struct sl_str s)
 
 /* ---- UTF-8 ---- */
 
-/* RFC 3629 section 4: what may start a character, and what its second byte may be. The rest are 80 to BF. */
+/* RFC 3629 section 4: what may start a character, and what its second byte may be. The rest are 80
+ * to BF. */
 static const struct {
 	uint8_t first_lo, first_hi, second_lo, second_hi, len;
 } utf8_forms[] = {
@@ -134,7 +137,8 @@ static size_t utf8_char(const uint8_t *p, size_t n, uint32_t *code)
 {
 	size_t form = 0, len;
 
-	while (form < SL_COUNT(utf8_forms) && (p[0] < utf8_forms[form].first_lo || p[0] > utf8_forms[form].first_hi))
+	while (form < SL_COUNT(utf8_forms) &&
+	       (p[0] < utf8_forms[form].first_lo || p[0] > utf8_forms[form].first_hi))
 		form++;
 	if (form == SL_COUNT(utf8_forms) || utf8_forms[form].len > n)
 		return 0;
@@ -235,16 +239,19 @@ bool sl_fmt(char *dst, size_t cap, const char *fmt, ...)
 
 /* ---- JSON ---- */
 
-/* Characters that move a cursor, end a line or turn the direction of text: legal in JSON, not in a terminal. */
+/* Characters that move a cursor, end a line or turn the direction of text: legal in JSON, not in a
+ * terminal. */
 static bool unprintable(uint32_t code)
 {
-	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || (code >= 0x200e && code <= 0x200f) ||
-	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+	return code < 0x20 || (code >= 0x7f && code <= 0x9f) ||
+	       (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
 enum { JSON_UNIT = 8 };
 
-/* One character as JSON writes it; a byte that is not UTF-8 becomes U+FFFD. Returns the bytes taken. n > 0. */
+/* One character as JSON writes it; a byte that is not UTF-8 becomes U+FFFD. Returns the bytes
+ * taken. n > 0. */
 static size_t json_unit(const uint8_t *p, size_t n, char out[JSON_UNIT])
 {
 	static const char shorts[][3] = {"\"\"", "\\\\", "\nn", "\rr", "\tt"};
@@ -375,7 +382,8 @@ int sl_percent_decode(struct sl_str s, char *dst, size_t cap)
 
 #define BASE64_62 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-static int base64(const char alphabet[64], bool pad, const uint8_t *p, size_t n, char *dst, size_t cap)
+static int base64(const char alphabet[64], bool pad, const uint8_t *p, size_t n, char *dst,
+		  size_t cap)
 {
 	size_t len = pad ? (n + 2) / 3 * 4 : n / 3 * 4 + (n % 3 ? n % 3 + 1 : 0);
 	size_t o = 0;
@@ -389,7 +397,7 @@ static int base64(const char alphabet[64], bool pad, const uint8_t *p, size_t n,
 		v |= have > 1 ? (uint32_t)p[i + 1] << 8 : 0;
 		v |= have > 2 ? p[i + 2] : 0;
 		for (size_t k = 0; k < 4 && o < len; k++)
-			dst[o++] = k <= have ? alphabet[v >> (18 - 6 * k) & 63] : '=';
+			dst[o++] = (char)(k <= have ? alphabet[v >> (18 - 6 * k) & 63] : '=');
 	}
 	dst[o] = '\0';
 	return (int)o;
@@ -405,7 +413,8 @@ int sl_base64url(const void *src, size_t n, char *dst, size_t cap)
 	return base64(BASE64_62 "-_", false, src, n, dst, cap);
 }
 
-/* Six bits of a character, or -1. Bit 0 and 1 of *seen tell which alphabet's own characters there were. */
+/* Six bits of a character, or -1. Bit 0 and 1 of *seen tell which alphabet's own characters there
+ * were. */
 static int base64_value(char c, unsigned *seen)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -456,6 +465,6 @@ int sl_unbase64(struct sl_str s, void *dst, size_t cap)
 			out[n++] = (uint8_t)(acc >> bits);
 		}
 	}
-	/* RFC 4648 section 3.5: bits left over must be zero, or one value would have several texts. */
+	/* RFC 4648 section 3.5: bits left over are zero, or a value would have several texts. */
 	return acc & ((1u << bits) - 1) ? SL_EPARSE : (int)n;
 }

@@ -15,7 +15,8 @@ static struct sl_addr parsed(const char *text)
 
 TEST(addresses_print_as_they_were_parsed)
 {
-	static const char *const texts[] = {"192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:65535", "[::]:1"};
+	static const char *const texts[] = {"192.0.2.1:80", "0.0.0.0:0", "[2001:db8::1]:65535",
+					    "[::]:1"};
 	char buf[SL_ADDR_TEXT];
 
 	for (size_t i = 0; i < SL_COUNT(texts); i++) {
@@ -28,7 +29,8 @@ TEST(addresses_print_as_they_were_parsed)
 TEST(addresses_without_a_port_have_port_0)
 {
 	char buf[SL_ADDR_TEXT];
-	struct sl_addr a = parsed("2001:db8::1"), b = parsed("[2001:db8::1]"), c = parsed("192.0.2.7");
+	struct sl_addr a = parsed("2001:db8::1"), b = parsed("[2001:db8::1]"),
+		       c = parsed("192.0.2.7");
 
 	CHECK(sl_addr_eq(&a, &b));
 	CHECK_EQ(a.port, 0);
@@ -40,10 +42,37 @@ TEST(addresses_without_a_port_have_port_0)
 TEST(text_that_is_no_address_is_refused)
 {
 	static const char *const bad[] = {
-		"", ":", ":80", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1",
-		"1.2.3.4:+1", "1.2.3.4: 1", "1.2.3.4:000080", " 1.2.3.4", "1.2.3.4 ", "[1.2.3.4]:80", "[::1", "::1]", "[]",
-		"[]:80", "[::1]80", "[::1]:", "fe80::1%eth0", "[fe80::1%lo]:1", "g::1", "1:2:3:4:5:6:7:8:9", ":::", "localhost",
-		"[[::1]]:1", "12345::1", "1.2.3.4.local",
+		"",
+		":",
+		":80",
+		"1.2.3",
+		"1.2.3.4.5",
+		"1.2.3.256",
+		"01.2.3.4",
+		"1.2.3.4:",
+		"1.2.3.4:65536",
+		"1.2.3.4:-1",
+		"1.2.3.4:+1",
+		"1.2.3.4: 1",
+		"1.2.3.4:000080",
+		" 1.2.3.4",
+		"1.2.3.4 ",
+		"[1.2.3.4]:80",
+		"[::1",
+		"::1]",
+		"[]",
+		"[]:80",
+		"[::1]80",
+		"[::1]:",
+		"fe80::1%eth0",
+		"[fe80::1%lo]:1",
+		"g::1",
+		"1:2:3:4:5:6:7:8:9",
+		":::",
+		"localhost",
+		"[[::1]]:1",
+		"12345::1",
+		"1.2.3.4.local",
 	};
 	struct sl_addr a;
 
@@ -56,8 +85,10 @@ TEST(text_that_is_no_address_is_refused)
 
 TEST(v4_mapped_addresses_are_stored_as_v4)
 {
-	struct sl_addr mapped = parsed("[::ffff:192.0.2.1]:80"), plain = sl_addr_v4(192, 0, 2, 1, 80);
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_scope_id = 3};
+	struct sl_addr mapped = parsed("[::ffff:192.0.2.1]:80"),
+		       plain = sl_addr_v4(192, 0, 2, 1, 80);
+	struct sockaddr_in6 in6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_scope_id = 3};
 	struct sl_addr from;
 
 	CHECK(sl_addr_eq(&mapped, &plain));
@@ -80,7 +111,8 @@ TEST(system_addresses_go_there_and_back)
 		CHECK(sl_addr_eq(&a, &b));
 	}
 	ss.ss_family = AF_UNIX;
-	CHECK_EQ(sl_addr_from_sockaddr((struct sockaddr *)&ss, &(struct sl_addr){0}), SL_EUNSUPPORTED);
+	CHECK_EQ(sl_addr_from_sockaddr((struct sockaddr *)&ss, &(struct sl_addr){0}),
+		 SL_EUNSUPPORTED);
 	CHECK_EQ(sl_addr_to_sockaddr(&(struct sl_addr){0}, &ss), 0);
 	CHECK_EQ(ss.ss_family, AF_UNSPEC);
 }
@@ -141,7 +173,8 @@ TEST(no_address_is_of_no_kind_and_prints_as_none)
 	struct sl_addr none = {0};
 	char buf[SL_ADDR_TEXT];
 
-	CHECK(!sl_addr_is_any(&none) && !sl_addr_is_loopback(&none) && !sl_addr_is_multicast(&none));
+	CHECK(!sl_addr_is_any(&none) && !sl_addr_is_loopback(&none) &&
+	      !sl_addr_is_multicast(&none));
 	CHECK(!sl_addr_is_link_local(&none));
 	CHECK_STR(sl_addr_text(&none, buf), "none");
 }

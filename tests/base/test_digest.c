@@ -17,12 +17,18 @@ TEST(digests_of_abc_are_those_of_fips_180)
 		const char *name, *hex;
 	} want[SL_DIGEST_COUNT] = {
 		[SL_DIGEST_SHA1] = {"sha-1", "a9993e364706816aba3e25717850c26c9cd0d89d"},
-		[SL_DIGEST_SHA224] = {"sha-224", "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"},
-		[SL_DIGEST_SHA256] = {"sha-256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-		[SL_DIGEST_SHA384] = {"sha-384", "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded163"
-						 "1a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"},
-		[SL_DIGEST_SHA512] = {"sha-512", "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
-						 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+		[SL_DIGEST_SHA224] = {"sha-224",
+				      "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"},
+		[SL_DIGEST_SHA256] =
+			{"sha-256",
+			 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		[SL_DIGEST_SHA384] = {"sha-384",
+				      "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded163"
+				      "1a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"},
+		[SL_DIGEST_SHA512] =
+			{"sha-512",
+			 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+			 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
 	};
 	uint8_t out[SL_DIGEST_MAX];
 
@@ -47,7 +53,8 @@ TEST(digest_of_nothing_is_that_of_the_empty_text)
 TEST(hmac_sha1_gives_the_vectors_of_rfc_2202)
 {
 	uint8_t key[80], data[50], out[SL_SHA1_LEN];
-	struct sl_piece hi = {"Hi There", 8}, what = {"what do ya want for nothing?", 28}, dd = {data, 50};
+	struct sl_piece hi = {"Hi There", 8}, what = {"what do ya want for nothing?", 28},
+			dd = {data, 50};
 	struct sl_piece larger = {"Test Using Larger Than Block-Size Key - Hash Key First", 54};
 
 	memset(key, 0x0b, 20);
@@ -82,10 +89,13 @@ TEST(hmac_sha256_gives_the_vectors_of_rfc_4231)
 
 	memset(key, 0x0b, 20);
 	TRY(sl_hmac_sha256(key, 20, "Hi There", 8, out));
-	CHECK_STR(hex(out, sizeof(out)), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+	CHECK_STR(hex(out, sizeof(out)),
+		  "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
 	memset(key, 0xaa, sizeof(key));
-	TRY(sl_hmac_sha256(key, sizeof(key), "Test Using Larger Than Block-Size Key - Hash Key First", 54, out));
-	CHECK_STR(hex(out, sizeof(out)), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+	TRY(sl_hmac_sha256(key, sizeof(key),
+			   "Test Using Larger Than Block-Size Key - Hash Key First", 54, out));
+	CHECK_STR(hex(out, sizeof(out)),
+		  "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 TEST(crc32_gives_the_check_value_of_ieee_802_3)

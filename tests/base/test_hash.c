@@ -8,21 +8,19 @@ static int values[300];
 
 TEST(siphash_gives_the_reference_values)
 {
-	/* Key 00 01 .. 0f and no input, then a key of zeros over 00 01 02 .., as Python 3.11's hash() with seed 0 gives. */
-	static const uint64_t counting[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
+	/* Key 00 01 .. 0f and no input, then a key of zeros over 00 01 02 .., as Python 3.11's
+	 * hash() with seed 0 gives. */
+	static const uint64_t counting[2] = {UINT64_C(0x0706050403020100),
+					     UINT64_C(0x0f0e0d0c0b0a0908)};
 	static const uint64_t zeros[2];
 	static const struct {
 		size_t n;
 		uint64_t want;
 	} rows[] = {
-		{1, UINT64_C(0x68a914128e01e473)},
-		{7, UINT64_C(0x2f098ab0c751325a)},
-		{8, UINT64_C(0xead411e67ebe2eea)},
-		{9, UINT64_C(0x75927f9d95124362)},
-		{15, UINT64_C(0xf30eb725bb91c9ea)},
-		{16, UINT64_C(0x8972188433a5c5b7)},
-		{63, UINT64_C(0x385d3e39e5f37359)},
-		{72, UINT64_C(0x04bde5b7ae0e11c2)},
+		{1, UINT64_C(0x68a914128e01e473)},  {7, UINT64_C(0x2f098ab0c751325a)},
+		{8, UINT64_C(0xead411e67ebe2eea)},  {9, UINT64_C(0x75927f9d95124362)},
+		{15, UINT64_C(0xf30eb725bb91c9ea)}, {16, UINT64_C(0x8972188433a5c5b7)},
+		{63, UINT64_C(0x385d3e39e5f37359)}, {72, UINT64_C(0x04bde5b7ae0e11c2)},
 	};
 	uint8_t data[72];
 
@@ -101,7 +99,7 @@ TEST(hash_walk_visits_all_while_the_present_one_is_deleted)
 	CHECK_EQ(h.count, 0);
 }
 
-/* Against a plain array of flags, with a table that is kept nearly full so that clusters are long. */
+/* Against a plain array of flags, with a table kept nearly full so that clusters are long. */
 TEST(hash_agrees_with_a_plain_array_over_random_work)
 {
 	struct sl_test_rng state;
@@ -122,7 +120,8 @@ TEST(hash_agrees_with_a_plain_array_over_random_work)
 			count += !there[key] && want == SL_OK;
 			there[key] |= want == SL_OK;
 		} else {
-			CHECK(sl_hash_del(&h, &key, sizeof(key)) == (there[key] ? &values[key] : NULL));
+			CHECK(sl_hash_del(&h, &key, sizeof(key)) ==
+			      (there[key] ? &values[key] : NULL));
 			count -= there[key];
 			there[key] = false;
 		}

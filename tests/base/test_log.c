@@ -14,13 +14,14 @@ enum { WALL_US = 1000000 };
 static char *format(bool json, const char *text, const struct sl_field *fields, size_t n)
 {
 	static char line[SL_LOG_LINE];
-	size_t len = sl_log_format(line, sizeof(line), json, WALL_US, SL_LOG_WARN, SL_LOG_WHIP, text, fields, n);
+	size_t len = sl_log_format(line, sizeof(line), json, WALL_US, SL_LOG_WARN, SL_LOG_WHIP,
+				   text, fields, n);
 
 	CHECK_EQ(len, strlen(line));
 	return line;
 }
 
-/* ---- a reader of the JSON that the log writes: one object of strings, numbers and booleans ---- */
+/* ---- a reader of the log's JSON: one object of strings, numbers and booleans ---- */
 
 static bool skip(const char **p, const char *z)
 {
@@ -37,7 +38,7 @@ static bool json_string(const char **p)
 	if (!skip(p, "\""))
 		return false;
 	while (**p && **p != '"') {
-		if ((uint8_t)**p < 0x20)
+		if ((uint8_t)(*p)[0] < 0x20)
 			return false;
 		if (*(*p)++ != '\\')
 			continue;
@@ -109,16 +110,20 @@ static int logfmt_line(const char *p)
 TEST(a_line_has_time_level_module_sentence_and_fields)
 {
 	struct sl_addr addr = sl_addr_v4(192, 0, 2, 1, 80);
-	const struct sl_field fields[] = {SL_KS("room", "lobby"), SL_KI("left", -3), SL_KU("loop", UINT64_MAX),
-					  SL_KA("from", &addr), SL_KB("lite", true), SL_KSTR("name", SL_STR("Jo Ann"))};
+	const struct sl_field fields[] = {
+		SL_KS("room", "lobby"), SL_KI("left", -3),   SL_KU("loop", UINT64_MAX),
+		SL_KA("from", &addr),	SL_KB("lite", true), SL_KSTR("name", SL_STR("Jo Ann"))};
 
 	CHECK_STR(format(false, "session opened", fields, SL_COUNT(fields)),
-		  "time=1970-01-01T00:00:01.000000Z level=warn module=whip msg=\"session opened\" room=lobby left=-3 "
+		  "time=1970-01-01T00:00:01.000000Z level=warn module=whip msg=\"session opened\" "
+		  "room=lobby left=-3 "
 		  "loop=18446744073709551615 from=192.0.2.1:80 lite=true name=\"Jo Ann\"\n");
-	CHECK_STR(format(true, "session opened", fields, SL_COUNT(fields)),
-		  "{\"time\":\"1970-01-01T00:00:01.000000Z\",\"level\":\"warn\",\"module\":\"whip\","
-		  "\"msg\":\"session opened\",\"room\":\"lobby\",\"left\":-3,\"loop\":18446744073709551615,"
-		  "\"from\":\"192.0.2.1:80\",\"lite\":true,\"name\":\"Jo Ann\"}\n");
+	CHECK_STR(
+		format(true, "session opened", fields, SL_COUNT(fields)),
+		"{\"time\":\"1970-01-01T00:00:01.000000Z\",\"level\":\"warn\",\"module\":\"whip\","
+		"\"msg\":\"session opened\",\"room\":\"lobby\",\"left\":-3,"
+		"\"loop\":18446744073709551615,"
+		"\"from\":\"192.0.2.1:80\",\"lite\":true,\"name\":\"Jo Ann\"}\n");
 }
 
 TEST(a_line_tells_the_date_of_any_day)
@@ -137,7 +142,8 @@ TEST(a_line_tells_the_date_of_any_day)
 	char line[SL_LOG_LINE];
 
 	for (size_t i = 0; i < SL_COUNT(rows); i++) {
-		sl_log_format(line, sizeof(line), false, rows[i].wall_us, SL_LOG_INFO, SL_LOG_MAIN, "x", NULL, 0);
+		sl_log_format(line, sizeof(line), false, rows[i].wall_us, SL_LOG_INFO, SL_LOG_MAIN,
+			      "x", NULL, 0);
 		line[strlen(rows[i].want)] = '\0';
 		CHECK_STR(line, rows[i].want);
 	}
@@ -146,7 +152,8 @@ TEST(a_line_tells_the_date_of_any_day)
 TEST(a_value_that_could_be_misread_stands_in_quotes)
 {
 	static const char *const bare[] = {"a", "10.0.0.1:5", "a/b", "x@y.z", "[::1]:1", "-"};
-	static const char *const quoted[] = {"", "a b", "a=b", "a\"b", "a\\b", "\xc3\xa4", "a,b", "{}", "$x", "%s", "a;b"};
+	static const char *const quoted[] = {"",    "a b", "a=b", "a\"b", "a\\b", "\xc3\xa4",
+					     "a,b", "{}",  "$x",  "%s",	  "a;b"};
 
 	for (size_t i = 0; i < SL_COUNT(bare); i++)
 		CHECK(strstr(format(false, "x", &SL_KS("v", bare[i]), 1), " v=\"") == NULL);
@@ -166,14 +173,36 @@ static char *hundred_kilobytes(char fill)
 	return s;
 }
 
-/* Whatever stands in whichever place, a line is one line, printable, and parses to as many members as went in. */
+/* Whatever stands in whichever place, a line is one line, printable, and parses to as many members
+ * as went in. */
 TEST(t29_hostile_values_in_any_field_stay_one_well_formed_line)
 {
 	const char *const nasty[] = {
-		"\n", "a\nlevel=error msg=forged", "\r\n", "\x1b[2J\x1b]0;title\x07", "%s%n%x%s%s%s%s", "\" x=\"1", "\\", "\\\"",
-		"\"}\n{\"level\":\"error\"}", "\xff\xfe\xc0\xaf\xed\xa0\x80", "\xc3", "\xc2\x9b" "31m", "\xe2\x80\xae" "abc",
-		"\xe2\x80\xa8", "\x7f\x08\x08", "\t", "plain", "", hundred_kilobytes('A'), hundred_kilobytes('\n'),
-		hundred_kilobytes('\x1b'), hundred_kilobytes('\xff'), hundred_kilobytes('"'),
+		"\n",
+		"a\nlevel=error msg=forged",
+		"\r\n",
+		"\x1b[2J\x1b]0;title\x07",
+		"%s%n%x%s%s%s%s",
+		"\" x=\"1",
+		"\\",
+		"\\\"",
+		"\"}\n{\"level\":\"error\"}",
+		"\xff\xfe\xc0\xaf\xed\xa0\x80",
+		"\xc3",
+		"\xc2\x9b"
+		"31m",
+		"\xe2\x80\xae"
+		"abc",
+		"\xe2\x80\xa8",
+		"\x7f\x08\x08",
+		"\t",
+		"plain",
+		"",
+		hundred_kilobytes('A'),
+		hundred_kilobytes('\n'),
+		hundred_kilobytes('\x1b'),
+		hundred_kilobytes('\xff'),
+		hundred_kilobytes('"'),
 	};
 
 	for (size_t i = 0; i < SL_COUNT(nasty); i++)
@@ -183,11 +212,15 @@ TEST(t29_hostile_values_in_any_field_stay_one_well_formed_line)
 				const char *line;
 
 				v[place] = nasty[i];
-				line = format(json, v[3], (struct sl_field[]){SL_KS("a", v[0]), SL_KSTR("b", sl_str_z(v[1])),
-						SL_KU("n", 5), SL_KS("c", v[2])}, 4);
+				line = format(json, v[3],
+					      (struct sl_field[]){SL_KS("a", v[0]),
+								  SL_KSTR("b", sl_str_z(v[1])),
+								  SL_KU("n", 5), SL_KS("c", v[2])},
+					      4);
 				CHECK_EQ(json ? json_line(line) : logfmt_line(line), 8);
 				CHECK(strchr(line, '\n') == line + strlen(line) - 1);
-				CHECK(!strchr(line, '\x1b') && !strchr(line, '\x7f') && !strstr(line, "\xc2\x9b"));
+				CHECK(!strchr(line, '\x1b') && !strchr(line, '\x7f') &&
+				      !strstr(line, "\xc2\x9b"));
 				CHECK(strlen(line) < 1500);
 			}
 }
@@ -202,7 +235,8 @@ TEST(t29_a_nul_inside_a_value_is_written_not_obeyed)
 TEST(t29_a_long_value_is_cut_at_512_bytes_and_says_so)
 {
 	char *s = hundred_kilobytes('A');
-	const char *line = format(false, "x", (struct sl_field[]){SL_KS("v", s), SL_KS("w", "here")}, 2);
+	const char *line =
+		format(false, "x", (struct sl_field[]){SL_KS("v", s), SL_KS("w", "here")}, 2);
 	const char *v = strstr(line, " v=\"");
 
 	CHECK(v != NULL);
@@ -278,8 +312,15 @@ TEST(levels_are_set_for_all_and_then_for_some)
 
 TEST(a_bad_level_changes_nothing)
 {
-	static const char *const bad[] = {"", "loud", "debug,nowhere=info", "debug,ice=", "debug,ice", "=info", "debug,,warn",
-					  "INFO", "ice=debug=warn"};
+	static const char *const bad[] = {"",
+					  "loud",
+					  "debug,nowhere=info",
+					  "debug,ice=",
+					  "debug,ice",
+					  "=info",
+					  "debug,,warn",
+					  "INFO",
+					  "ice=debug=warn"};
 
 	keep_levels();
 	TRY(sl_log_set_levels(SL_STR("warn")));
@@ -349,9 +390,11 @@ TEST(lines_reach_the_descriptor_by_the_time_the_log_has_stopped)
 	CHECK_EQ(sl_log_start(fd, true), SL_ESTATE);
 	SL_LOG(INFO, ROOM, "room opened", SL_KS("room", "lobby"));
 	SL_LOG(DEBUG, ROOM, "not asked for", SL_KS("room", "lobby"));
+	SL_LOG(ERROR, ROOM, "room closed", SL_KS("room", "lobby"));
 	sl_log_stop();
 	CHECK_EQ(lines_with(fd, "{\"time\":\"", "\"room opened\",\"room\":\"lobby\"}\n"), 1);
-	CHECK_EQ(lines_with(fd, "", ""), 1);
+	CHECK_EQ(lines_with(fd, "{\"time\":\"", "\"level\":\"error\""), 1);
+	CHECK_EQ(lines_with(fd, "", ""), 2);
 	sl_log_stop();
 }
 
@@ -441,7 +484,8 @@ static int accounted(const char *text)
 		struct sl_str rest = sl_str_z(p + strlen("was full\" count="));
 		uint64_t count;
 
-		if (memchr(rest.p, '\n', rest.n) && sl_str_u64(sl_str_cut(&rest, '\n'), 1000, &count))
+		if (memchr(rest.p, '\n', rest.n) &&
+		    sl_str_u64(sl_str_cut(&rest, '\n'), 1000, &count))
 			n += (int)count;
 	}
 	return n;

@@ -55,7 +55,7 @@ TEST(realloc_keeps_the_content_and_the_count)
 	memcpy(p, "abc", 4);
 	q = sl_realloc(p, 4000);
 	if (!q)
-		sl_free(p);             /* the old block stays valid */
+		sl_free(p); /* the old block stays valid */
 	TRY(q ? SL_OK : SL_ENOMEM);
 	CHECK_STR((char *)q, "abc");
 	CHECK_EQ(sl_mem_stat().live, live + 1);

@@ -73,7 +73,7 @@ TEST(pool_finds_nothing_under_a_stale_or_made_up_id)
 	get(&p, &old);
 	sl_pool_put(&p, old);
 	CHECK(sl_pool_at(&p, old) == NULL);
-	CHECK(sl_pool_at(&p, old + 1) == NULL);         /* the generation of a free slot */
+	CHECK(sl_pool_at(&p, old + 1) == NULL); /* the generation of a free slot */
 	get(&p, &now);
 	CHECK_EQ(now >> 32, old >> 32);
 	CHECK(now != old);

@@ -33,7 +33,7 @@ TEST(ring_gives_back_in_order_and_knows_full_and_empty)
 	struct sl_ring r;
 	uint64_t v;
 
-	TRY(sl_ring_init(&r, sizeof(v), 3));            /* becomes 4 */
+	TRY(sl_ring_init(&r, sizeof(v), 3)); /* becomes 4 */
 	DEFER(sl_ring_fini, &r);
 	for (uint64_t round = 0; round < 10; round++) {
 		CHECK(!pop(&r, &v));

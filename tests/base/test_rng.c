@@ -64,7 +64,7 @@ TEST(each_value_of_six_bits_gives_a_character_of_its_own)
 	CHECK_STR(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 	sl_rng_id(&rng, text, 0);
 	CHECK_STR(text, "");
-	next = 128;                     /* bytes over 127 index as well */
+	next = 128; /* bytes over 127 index as well */
 	sl_rng_ice_chars(&rng, text, 3);
 	CHECK_STR(text, "ABC");
 }

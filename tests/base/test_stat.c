@@ -5,7 +5,8 @@
 TEST(every_counter_has_a_metric_name_and_a_help_text_of_its_own)
 {
 	for (enum sl_stat i = 0; i < SL_STAT_COUNT; i++) {
-		CHECK_EQ(strspn(sl_stat_name(i), "abcdefghijklmnopqrstuvwxyz_"), strlen(sl_stat_name(i)));
+		CHECK_EQ(strspn(sl_stat_name(i), "abcdefghijklmnopqrstuvwxyz_"),
+			 strlen(sl_stat_name(i)));
 		CHECK(strlen(sl_stat_help(i)) > 0);
 		for (enum sl_stat k = 0; k < i; k++) {
 			CHECK(strcmp(sl_stat_name(i), sl_stat_name(k)) != 0);

@@ -14,7 +14,7 @@ TEST(slices_compare_by_bytes_or_with_ascii_case_folded)
 	CHECK(!sl_str_eq(SL_STR("abc"), SL_STR("abC")));
 	CHECK(sl_str_ieq(SL_STR("Content-Type"), SL_STR("content-tYPE")));
 	CHECK(!sl_str_ieq(SL_STR("a"), SL_STR("ab")));
-	CHECK(!sl_str_ieq(SL_STR("@"), SL_STR("`")));           /* 0x40 and 0x60: no letters */
+	CHECK(!sl_str_ieq(SL_STR("@"), SL_STR("`"))); /* 0x40 and 0x60: no letters */
 	CHECK(!sl_str_ieq(SL_STR("\xc3\x84"), SL_STR("\xc3\xa4")));
 	CHECK(sl_str_starts(SL_STR("a=rtpmap:96"), SL_STR("a=")));
 	CHECK(!sl_str_starts(SL_STR("a"), SL_STR("a=")));
@@ -105,13 +105,20 @@ TEST(utf8_is_what_rfc_3629_says)
 		const char *text;
 		bool ok;
 	} rows[] = {
-		{"plain", true},        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true},
-		{"\xf4\x8f\xbf\xbf", true}, {"\xed\x9f\xbf", true},
-		{"\x80", false},        {"\xc3", false},
-		{"\xc0\xaf", false},    {"\xe0\x80\xaf", false},
-		{"\xf0\x80\x80\xaf", false}, {"\xed\xa0\x80", false},
-		{"\xf4\x90\x80\x80", false}, {"\xff", false},
-		{"\xe2\x82", false},    {"a\xe2(b", false},
+		{"plain", true},
+		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true},
+		{"\xf4\x8f\xbf\xbf", true},
+		{"\xed\x9f\xbf", true},
+		{"\x80", false},
+		{"\xc3", false},
+		{"\xc0\xaf", false},
+		{"\xe0\x80\xaf", false},
+		{"\xf0\x80\x80\xaf", false},
+		{"\xed\xa0\x80", false},
+		{"\xf4\x90\x80\x80", false},
+		{"\xff", false},
+		{"\xe2\x82", false},
+		{"a\xe2(b", false},
 		{"\xf5\x80\x80\x80", false},
 	};
 
@@ -180,9 +187,12 @@ TEST(json_strings_escape_what_is_not_plain_text)
 	CHECK_STR(json(SL_STR("a/b c\xc3\xa4")), "\"a/b c\xc3\xa4\"");
 	CHECK_STR(json(SL_STR("\"\\\n\r\t")), "\"\\\"\\\\\\n\\r\\t\"");
 	CHECK_STR(json(SL_STR("\0\x1b\x7f")), "\"\\u0000\\u001b\\u007f\"");
-	CHECK_STR(json(SL_STR("\xff" "a\xc3")), "\"\\ufffda\\ufffd\"");
-	CHECK_STR(json(SL_STR("\xc2\x9b")), "\"\\u009b\"");                     /* CSI in one character */
-	CHECK_STR(json(SL_STR("\xe2\x80\xae\xe2\x80\xa8")), "\"\\u202e\\u2028\"");     /* right-to-left; line */
+	CHECK_STR(json(SL_STR("\xff"
+			      "a\xc3")),
+		  "\"\\ufffda\\ufffd\"");
+	CHECK_STR(json(SL_STR("\xc2\x9b")), "\"\\u009b\""); /* CSI in one character */
+	CHECK_STR(json(SL_STR("\xe2\x80\xae\xe2\x80\xa8")),
+		  "\"\\u202e\\u2028\""); /* right-to-left; line */
 	CHECK_STR(json(sl_str(NULL, 0)), "\"\"");
 }
 
@@ -205,7 +215,10 @@ TEST(json_strings_are_cut_between_characters)
 	char text[40];
 	struct sl_buf b = sl_buf(text, sizeof(text));
 
-	sl_buf_json_cut(&b, SL_STR("ab\xc3\xa4" "c"), 3);
+	sl_buf_json_cut(&b,
+			SL_STR("ab\xc3\xa4"
+			       "c"),
+			3);
 	CHECK_STR(text, "\"ab...\"");
 	b = sl_buf(text, sizeof(text));
 	sl_buf_json_cut(&b, SL_STR("abc"), 3);
@@ -261,7 +274,8 @@ TEST(base64_gives_the_vectors_of_rfc_4648)
 
 TEST(base64_that_is_not_the_one_text_of_its_bytes_is_refused)
 {
-	static const char *const bad[] = {"Z", "Zg=", "Zg===", "Zm9v====", "=", "Zh==", "Zm9=", "Zm 9", "Zm9v\n", "+-AA",
+	static const char *const bad[] = {"Z",	  "Zg=",   "Zg===",	"Zm9v====", "=",
+					  "Zh==", "Zm9=",  "Zm 9",	"Zm9v\n",   "+-AA",
 					  "Z=g=", "Zm9vY", "\xc3\xa4zz"};
 	uint8_t bytes[16];
 
@@ -284,7 +298,8 @@ TEST(base64_goes_there_and_back_for_any_length)
 		int len;
 
 		sl_rng_fill(&rng, in, n);
-		len = n % 2 ? sl_base64(in, n, text, sizeof(text)) : sl_base64url(in, n, text, sizeof(text));
+		len = n % 2 ? sl_base64(in, n, text, sizeof(text))
+			    : sl_base64url(in, n, text, sizeof(text));
 		CHECK(len >= 0 && strlen(text) == (size_t)len);
 		CHECK_EQ(sl_unbase64(sl_str_z(text), out, n), n);
 		CHECK_BYTES(in, out, n);
