@@ -40,7 +40,7 @@ BEGIN {
 	# The rest of the angle brackets is libc and the system.
 	system_dirs = "^(sys|net|netinet|arpa|linux)/[a-z0-9_]+\\.h$"
 	n = split("assert ctype dirent dlfcn endian errno fcntl fenv float getopt grp ifaddrs inttypes limits locale malloc " \
-		  "math netdb poll pthread pwd sched setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio " \
+		  "math netdb poll pthread pwd sched semaphore setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio " \
 		  "stdlib stdnoreturn string strings syslog termios time unistd wchar", names, " ")
 	for (i = 1; i <= n; i++)
 		libc[names[i] ".h"] = 1
