@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/base/mem.h"
+#include "tests/dtls/pair.h"
+
+#define VECTORS "tests/vectors/dtls/"
+
+static struct sl_test_rng rng_state;
+
+static int from_files(const char *cert_path, const char *key_path, struct sl_cert **out)
+{
+	char cert[8192], key[8192];
+	size_t cert_len = pair_file(cert_path, cert, sizeof(cert));
+	size_t key_len = pair_file(key_path, key, sizeof(key));
+	struct sl_rng rng = sl_test_rng(&rng_state, 1);
+
+	return sl_cert_from_pem(sl_str(cert, cert_len), sl_str(key, key_len), &rng, out);
+}
+
+TEST(new_certificate_is_valid_from_a_day_before_for_360_days)
+{
+	struct sl_rng rng = sl_test_rng(&rng_state, 2);
+	struct sl_cert *c = NULL;
+
+	/* 2026-03-01 12:00:00 UTC */
+	TRY(sl_cert_new(&rng, INT64_C(1772366400) * SL_SEC, &c));
+	DEFER(sl_cert_free, c);
+	CHECK_EQ(c->chain.valid_from.year, 2026);
+	CHECK_EQ(c->chain.valid_from.mon, 2);
+	CHECK_EQ(c->chain.valid_from.day, 28);
+	CHECK_EQ(c->chain.valid_from.hour, 12);
+	CHECK_EQ(c->chain.valid_to.year, 2027);
+	CHECK_EQ(c->chain.valid_to.mon, 2);
+	CHECK_EQ(c->chain.valid_to.day, 23);
+	CHECK_EQ(mbedtls_pk_get_bitlen(&c->chain.pk), 256);
+}
+
+TEST(t12_two_certificates_differ)
+{
+	struct sl_rng rng = sl_test_rng(&rng_state, 3);
+	struct sl_cert *a = NULL, *b = NULL;
+
+	TRY(sl_cert_new(&rng, SL_SEC * 1000000000, &a));
+	DEFER(sl_cert_free, a);
+	TRY(sl_cert_new(&rng, SL_SEC * 1000000000, &b));
+	DEFER(sl_cert_free, b);
+	CHECK(strcmp(sl_cert_fingerprint(a), sl_cert_fingerprint(b)) != 0);
+	CHECK(mbedtls_pk_check_pair(&a->chain.pk, &b->key) != 0);
+}
+
+TEST(own_fingerprint_reads_back_as_the_digest_of_the_certificate)
+{
+	const struct sl_cert *c = pair_cert(0);
+	const char *text = sl_cert_fingerprint(c);
+	struct sl_fingerprint fp;
+	uint8_t sum[SL_SHA256_LEN];
+
+	CHECK_EQ(strlen(text), 95);
+	TRY(sl_fingerprint_parse(SL_STR("sha-256"), sl_str_z(text), &fp));
+	TRY(sl_digest(SL_DIGEST_SHA256, c->chain.raw.p, c->chain.raw.len, sum));
+	CHECK_EQ(fp.len, 32);
+	CHECK_EQ(fp.algorithm, SL_DIGEST_SHA256);
+	CHECK_BYTES(fp.bytes, sum, 32);
+}
+
+TEST(pem_of_rsa_and_of_elliptic_curve_keys_is_taken)
+{
+	static const struct {
+		const char *cert, *key, *fingerprint;
+	} rows[] = {
+		{VECTORS "rsa-cert.pem", VECTORS "rsa-key.pem",
+		 "76:6F:58:1A:EC:58:58:05:35:28:CB:03:62:77:38:F1:65:A7:92:42:62:9B:E7:84:21:C8:22:15:5B:5C:99:9F"},
+		{VECTORS "ec-cert.pem", VECTORS "ec-key.pem",
+		 "62:52:81:1E:4C:4B:DB:5D:AE:F1:A7:59:AB:EC:41:EA:C9:3E:5A:A6:94:5B:D1:51:9B:7B:49:A2:02:A6:7C:FA"},
+	};
+
+	for (size_t i = 0; i < SL_COUNT(rows); i++) {
+		struct sl_cert *c = NULL;
+
+		TRY(from_files(rows[i].cert, rows[i].key, &c));
+		DEFER(sl_cert_free, c);
+		CHECK_STR(sl_cert_fingerprint(c), rows[i].fingerprint);
+	}
+}
+
+static void refuses(int err, int want)
+{
+	if (err == SL_ENOMEM)
+		TRY(err);
+	CHECK_EQ(err, want);
+}
+
+TEST(pem_that_does_not_fit_is_refused)
+{
+	struct sl_rng rng = sl_test_rng(&rng_state, 4);
+	struct sl_cert *c = NULL;
+
+	refuses(from_files(VECTORS "rsa-cert.pem", VECTORS "ec-key.pem", &c), SL_EPARSE);
+	refuses(from_files(VECTORS "ec-key.pem", VECTORS "ec-key.pem", &c), SL_EPARSE);
+	refuses(from_files(VECTORS "ec-cert.pem", VECTORS "ec-cert.pem", &c), SL_EPARSE);
+	refuses(from_files(VECTORS "k1-cert.pem", VECTORS "k1-key.pem", &c), SL_EUNSUPPORTED);
+	refuses(sl_cert_from_pem(SL_STR(""), SL_STR(""), &rng, &c), SL_EPARSE);
+	CHECK(c == NULL);
+}
+
+TEST(fingerprints_are_read_in_any_case_and_only_complete)
+{
+	static const struct {
+		const char *algorithm, *hex;
+		int want;
+	} rows[] = {
+		{"sha-1", "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33", SL_OK},
+		{"SHA-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33", SL_OK},
+		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22", SL_EPARSE},
+		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44", SL_EPARSE},
+		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:3", SL_EPARSE},
+		{"sha-1", "00-11-22-33-44-55-66-77-88-99-AA-BB-CC-DD-EE-FF-00-11-22-33", SL_EPARSE},
+		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:3g", SL_EPARSE},
+		{"sha-1", "", SL_EPARSE},
+		{"md5", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF", SL_EUNSUPPORTED},
+		{"", "00", SL_EUNSUPPORTED},
+	};
+
+	for (size_t i = 0; i < SL_COUNT(rows); i++) {
+		struct sl_fingerprint fp = {.len = 99};
+		int err = sl_fingerprint_parse(sl_str_z(rows[i].algorithm), sl_str_z(rows[i].hex), &fp);
+
+		CHECK_EQ(err, rows[i].want);
+		CHECK_EQ(fp.len, err ? 99 : 20);
+		CHECK_EQ(fp.bytes[10], err ? 0 : 0xaa);
+	}
+}
