@@ -214,7 +214,7 @@ static void fuzz_rewriter(struct sl_rd *r)
 			MUST(!any || out.ts != ts_before || clock_hz > 1000000);
 		} else if (what < 24) {
 			struct sl_vp8 v = {.pic_id_off = 2, .pic_id_len = what & 3, .tl0_off = 4};
-			uint16_t id = ts & (v.pic_id_len == 1 ? 0x7f : 0x7fff);
+			uint16_t id = (uint16_t)(ts & (v.pic_id_len == 1 ? 0x7f : 0x7fff));
 
 			v.pic_id = id;
 			sl_rewriter_set_vp8(&w, &v);
@@ -251,7 +251,7 @@ static uint32_t read_chunks(struct sl_rd *r, uint8_t *symbols, uint32_t count)
 		if (c < 0x8000) {
 			MUST((c & 0x1fff) > 0 && (c & 0x1fffU) <= count - n);
 			for (int i = 0; i < (c & 0x1fff); i++)
-				symbols[n++] = c >> 13;
+				symbols[n++] = (uint8_t)(c >> 13);
 			continue;
 		}
 		for (int i = 14 - bits; i >= 0 && n < count; i -= bits)
@@ -280,7 +280,10 @@ static void check_fb(const uint8_t *p, size_t len)
 		MUST(symbols[i] < 3);
 		if (symbols[i] == 0)
 			continue;
-		ticks += symbols[i] == 1 ? sl_rd8(&r) : (uint32_t)(int16_t)sl_rd16(&r);
+		if (symbols[i] == 1)
+			ticks += sl_rd8(&r);
+		else
+			ticks += (uint32_t)(int16_t)sl_rd16(&r);
 		MUST(heard[seq] >= 0 && ticks == SL_MAX((uint32_t)heard[seq], 1U));
 	}
 	MUST(!r.bad && sl_rd_left(&r) < 4);

@@ -178,6 +178,34 @@ TEST(twcc_feedback_of_one_packet_has_these_bytes)
 	CHECK_BYTES(buf, want, sizeof(want));
 }
 
+TEST(twcc_our_own_reader_agrees)
+{
+	struct sl_twcc_rx *t = rx_new();
+	static struct sl_twcc_packet got[300];
+	struct sl_twcc_head head;
+	struct sl_rtcp rtcp;
+	uint8_t buf[1200];
+	struct sl_wr w = sl_wr(buf, sizeof(buf));
+	struct sl_rd r;
+	int64_t us;
+
+	for (uint16_t i = 0; i < 300; i++)
+		if (i % 7 && i % 31 < 20)
+			arrive(t, (uint16_t)(65400 + i), SL_SEC + i * (i % 50 == 33 ? 30 : 31) * SL_MS);
+	CHECK(sl_twcc_rx_write(t, 5, 6, 100 * SL_SEC, &w));
+	r = sl_rd(buf, sl_wr_len(&w));
+	CHECK(sl_rtcp_next(&r, &rtcp));
+	CHECK_EQ(sl_rtcp_read_twcc(rtcp, &head, got, 300), 298);
+	CHECK(head.sender == 5 && head.media == 6 && head.base_seq == 65401);
+	us = head.reference_us_64ms * 64 * SL_MS;
+	for (int i = 1; i < 299; i++) {
+		CHECK_EQ(got[i - 1].received, i % 7 && i % 31 < 20);
+		us += got[i - 1].delta_us;
+		if (got[i - 1].received)
+			CHECK_EQ(us, SL_SEC + i * (i % 50 == 33 ? 30 : 31) * SL_MS);
+	}
+}
+
 TEST(twcc_lost_numbers_are_told_and_the_next_feedback_goes_on_from_there)
 {
 	struct sl_twcc_rx *t = rx_new();
