@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/core_int.h — what the files of core/ share: the media engine of one loop and its objects.
+ *
+ * struct sl_engine is a whole media loop without its IO: datagrams, time, commands and messages of other loops
+ * go in; datagrams, events and messages come out through struct sl_engine_io. loop.c gives it sockets, a clock
+ * and threads; a simulation gives it a virtual network instead, and the packets are the same.
+ *
+ * Ownership: engine > transport > publisher, subscriber; engine > replica. A route is a subscriber's place in its
+ * replica's list. All objects come from the engine's pools and go back there; packets are counted references. */
+#ifndef SL_CORE_INT_H
+#define SL_CORE_INT_H
+#include "core/core.h"
+#include "core/base/hash.h"
+#include "core/base/list.h"
+#include "core/base/pool.h"
+#include "core/base/queue.h"
+#include "core/base/rng.h"
+#include "dtls/dtls.h"
+#include "ice/ice.h"
+
+/* ================= timer.c ================= */
+/* A timing wheel of four levels, 64 slots each, one millisecond a tick: arming and cancelling are O(1), and
+ * nothing ever walks all objects to find who is due. Timers beyond the last level fire early and are armed anew
+ * by whoever owns them. */
+struct sl_timer {
+	struct sl_list node;
+	int64_t due_us;                         /* SL_NEVER: not armed */
+	void (*fire)(struct sl_timer *t, int64_t now_us);
+};
+
+struct sl_wheel {
+	struct sl_list slots[4][64];
+	uint64_t tick;                          /* milliseconds, next to run */
+	uint64_t used[4];                       /* bit by slot: may hold something */
+	uint32_t armed;
+};
+
+void sl_wheel_init(struct sl_wheel *w, int64_t now_us);
+void sl_timer_init(struct sl_timer *t, void (*fire)(struct sl_timer *t, int64_t now_us));
+/* Moves the timer to due_us; SL_NEVER cancels. Cheap when nothing changes. */
+void sl_timer_arm(struct sl_wheel *w, struct sl_timer *t, int64_t due_us);
+/* Only ever makes it earlier. */
+void sl_timer_arm_by(struct sl_wheel *w, struct sl_timer *t, int64_t due_us);
+/* Fires what is due, in order of tick. */
+void sl_wheel_advance(struct sl_wheel *w, int64_t now_us);
+/* Not later than the earliest timer; SL_NEVER when none is armed. */
+int64_t sl_wheel_next_us(const struct sl_wheel *w);
+
+/* ================= ids ================= */
+/* The first byte of an id names loop and kind, so that no id of one kind ever finds an object of another. */
+enum sl_kind_of_id { SL_ID_PUBLISHER = 0, SL_ID_SUBSCRIBER = 64, SL_ID_TRANSPORT = 128, SL_ID_INNER = 192 };
+static inline unsigned sl_id_home(uint64_t id)
+{
+	return sl_id_loop(id) & 63;
+}
+
+/* ================= packets ================= */
+enum { SL_PKT_BLOCK = 2048, SL_BATCH = 128, SL_DATAGRAM_MAX = 1600, SL_PATCH_MAX = 16 };
+
+/* One plain RTP packet, shared by all who read it. Holds no pointer: it is copied whole to another loop's ring. */
+struct sl_pkt {
+	uint32_t refs;
+	uint32_t format;                        /* see sl_core_format() */
+	uint64_t seq;                           /* dense number of its publisher, sl_gap_map() */
+	int64_t rx_us;
+	struct sl_rtp rtp;
+	struct sl_exts exts;
+	struct sl_vp8 vp8;                      /* desc_len 0: not VP8 */
+	uint8_t codec;                          /* enum sl_codec */
+	bool keyframe;
+	uint16_t len;
+	uint8_t data[SL_DATAGRAM_MAX];
+};
+_Static_assert(sizeof(struct sl_pkt) <= SL_PKT_BLOCK, "a packet fits its block");
+
+/* A datagram read from a socket: borrowed for the call. */
+struct sl_in {
+	struct sl_path path;
+	uint8_t *data;
+	size_t len;
+	int64_t rx_us;
+	bool truncated;
+};
+
+/* A datagram on its way out: borrowed for the call of io->send. */
+struct sl_out {
+	struct sl_path path;
+	const uint8_t *data;
+	size_t len;
+};
+
+/* ================= handshake.c: jobs for the workers ================= */
+enum { SL_HS_IN = 8, SL_HS_OUT = 12, SL_HS_DGRAM = 1500 };
+struct sl_hs_dgram {
+	uint16_t len;
+	uint8_t data[SL_HS_DGRAM];
+};
+
+/* The handshake of one transport. While `busy` the worker owns dtls, in, out and the results; the loop owns the
+ * rest always. */
+struct sl_hs {
+	/* owned */
+	struct sl_dtls *dtls;
+	/* the loop's */
+	uint64_t id, transport;
+	struct sl_list in_engine;               /* in order of creation, for eviction */
+	unsigned loop;
+	bool busy, orphan;                      /* orphan: the transport is gone; free when the job comes back */
+	uint8_t wait_count;
+	struct sl_hs_dgram wait[SL_HS_IN];
+	/* the worker's while busy */
+	int64_t now_us;
+	bool tick;
+	uint8_t in_count, out_count;
+	struct sl_hs_dgram in[SL_HS_IN];
+	struct sl_hs_dgram out[SL_HS_OUT];
+	enum sl_dtls_state state;
+	enum sl_dtls_cause cause;
+	int64_t deadline_us;
+	uint32_t dropped, restarts;
+	bool keys_taken;
+	struct sl_dtls_records records;
+	struct sl_srtp_key *rx_key, *tx_key;
+	enum sl_srtp_profile profile;
+};
+
+/* One step: feeds what is in, collects what comes out. Runs on a worker; in simulations, at once. */
+void sl_hs_run(struct sl_hs *hs, const struct sl_rng *rng);
+
+struct sl_hs_pool;
+struct sl_hs_pool_conf {
+	unsigned threads, loops;
+	void (*wake)(void *arg, unsigned loop);
+	void *arg;
+};
+SL_MUST_USE int sl_hs_pool_new(const struct sl_hs_pool_conf *conf, struct sl_hs_pool **out);
+void sl_hs_pool_free(struct sl_hs_pool *p);     /* joins; unfinished jobs are dropped, their owners free them */
+/* From loop's thread only. False when the loop's queue is full: try again later. */
+bool sl_hs_submit(struct sl_hs_pool *p, unsigned loop, struct sl_hs *hs);
+/* Finished jobs of this loop, one at a time; NULL when there are none. */
+struct sl_hs *sl_hs_finished(struct sl_hs_pool *p, unsigned loop);
+int64_t sl_hs_wait_us(const struct sl_hs_pool *p);
+
+/* ================= relay: between loops ================= */
+enum sl_relay_type { SL_RELAY_PACKET, SL_RELAY_CLOCK, SL_RELAY_ATTACH, SL_RELAY_DETACH, SL_RELAY_KEYFRAME, SL_RELAY_GONE };
+struct sl_relay_msg {
+	uint64_t publisher;
+	enum sl_relay_type type;
+	/* CLOCK: rtp_ts of the publisher was sampled at our_us */
+	uint32_t rtp_ts, clock_hz;
+	int64_t our_us;
+	struct sl_pkt pkt;                      /* PACKET: only the used part of data is written */
+};
+enum { SL_RELAY_SLOTS = 512, SL_RELAY_RESERVE = 64 };   /* the reserve is for control messages */
+
+/* ================= the engine's surroundings ================= */
+struct sl_engine_io {
+	void *arg;
+	void (*send)(void *arg, const struct sl_out *out, int n);
+	/* Hands a job over; false: no room, try again later. Comes back through sl_engine_handshake(). */
+	bool (*handshake)(void *arg, struct sl_hs *hs);
+	/* A slot in the ring to another loop, or NULL; then relay_push. `reserve` slots stay free. */
+	struct sl_relay_msg *(*relay_slot)(void *arg, unsigned loop, uint32_t reserve);
+	void (*relay_push)(void *arg, unsigned loop);
+	/* False: no room, try again later (only SL_EV_LEVEL may be dropped). */
+	bool (*event)(void *arg, const struct sl_core_event *ev);
+};
+
+struct sl_engine_conf {
+	unsigned loop;
+	uint32_t max_transports, max_tracks, max_packets, max_handshakes;
+	int64_t ice_timeout_us;
+	int64_t ntp_offset_us;                  /* added to now_us: microseconds since 1900; latched at start */
+	uint32_t max_video_bps;
+	bool cap_always;
+	bool allow_loopback;
+	enum sl_srtp_impl srtp;
+	const struct sl_cert *cert;
+	struct sl_ice_cand locals[SL_CORE_LOCALS_MAX];
+	size_t local_count;
+};
+
+struct sl_transport;
+struct sl_publisher;
+struct sl_subscriber;
+struct sl_replica;
+
+/* One slot of the egress batch: plain header, a private payload where it must be patched, and the sealed packet. */
+struct sl_egress {
+	struct sl_path path;
+	uint8_t hdr[SL_RTP_HDR_MAX + 1];
+	uint8_t plain[SL_DATAGRAM_MAX];
+	uint8_t sealed[SL_RTP_HDR_MAX + SL_DATAGRAM_MAX + SL_SRTP_OVERHEAD];
+	struct sl_pkt *held;                    /* reference kept until it is sealed */
+};
+
+struct sl_engine {
+	struct sl_engine_conf conf;
+	struct sl_engine_io io;
+	struct sl_rng rng;                      /* borrowed */
+	/* owned */
+	struct sl_pool transports, publishers, subscribers, replicas, handshakes, sources;
+	struct sl_slab packets;
+	struct sl_hash by_ufrag, by_path, by_tid, by_publisher;       /* → transport ×3, replica */
+	struct sl_egress *egress;               /* SL_BATCH slots */
+	struct sl_srtp_op seal_ops[SL_BATCH], open_ops[SL_BATCH];
+	struct sl_pending *pending;             /* SL_BATCH: what the open ops are about */
+	struct sl_list hs_list;
+	/* state */
+	struct sl_wheel wheel;
+	struct sl_stats stats;
+	int64_t now_us;
+	int seal_count, open_count;
+	uint64_t hash_secret[2];
+	struct sl_list dead;                    /* transports whose SL_EV_CLOSED is not delivered yet */
+	uint32_t transport_count;               /* read by the control thread */
+};
+
+SL_MUST_USE int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf, const struct sl_engine_io *io,
+			       const struct sl_rng *rng, int64_t now_us);
+void sl_engine_fini(struct sl_engine *e);       /* takes a zeroed one; no job may be in flight */
+void sl_engine_recv(struct sl_engine *e, const struct sl_in *in, int n, int64_t now_us);
+void sl_engine_tick(struct sl_engine *e, int64_t now_us);
+void sl_engine_handshake(struct sl_engine *e, struct sl_hs *hs, int64_t now_us);
+void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *msg, int64_t now_us);
+/* Seals and sends all that the calls above have queued. Last call of every wake-up. */
+void sl_engine_flush(struct sl_engine *e);
+int64_t sl_engine_deadline_us(const struct sl_engine *e);
+/* Ends every session; each peer gets a close_notify. */
+void sl_engine_close_all(struct sl_engine *e, int64_t now_us);
+
+/* ================= commands ================= */
+enum sl_cmd_type { SL_CMD_OPEN, SL_CMD_CANDIDATES, SL_CMD_RESTART, SL_CMD_ADD_TRACKS, SL_CMD_REMOVE_TRACK, SL_CMD_ROUTE, SL_CMD_INFO,
+		   SL_CMD_CLOSE, SL_CMD_STOP, SL_CMD_COUNT };
+struct sl_cmd {
+	enum sl_cmd_type type;
+	uint64_t object, other;                 /* transport or track; publisher of a route */
+	struct sl_transport_conf *conf;         /* OPEN and ADD_TRACKS: owned */
+	struct sl_core_cand cands[SL_CORE_CANDS_MAX];
+	size_t cand_count;
+	bool end;
+	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];
+	/* the control thread's */
+	sl_reply_fn *fn;
+	void *arg;
+	struct sl_reply reply;
+};
+void sl_engine_command(struct sl_engine *e, struct sl_cmd *cmd, int64_t now_us);
+
+/* ================= transport.c ================= */
+enum { SL_SOURCES_MAX = 64, SL_PATHS_MAX = 8 };
+
+/* One inbound SSRC: who it belongs to, and its replay windows. */
+struct sl_source {
+	uint64_t id;
+	uint32_t ssrc;
+	enum { SL_SOURCE_NONE, SL_SOURCE_MEDIA, SL_SOURCE_RTX } role;
+	struct sl_publisher *pub;               /* borrowed; NULL for a mere RTCP sender */
+	struct sl_srtp_rx rtp, rtcp;
+	int64_t used_us;
+};
+
+enum sl_transport_phase { SL_T_CONNECTING, SL_T_CONNECTED, SL_T_DEAD };
+
+struct sl_transport {
+	struct sl_engine *eng;                  /* borrowed */
+	uint64_t id, tag;
+	/* owned */
+	struct sl_ice ice;
+	struct sl_hs *hs;                       /* while a handshake's context lives */
+	struct sl_srtp_key *rx_key, *tx_key;
+	struct sl_list publishers, subscribers;
+	struct sl_source *sources[SL_SOURCES_MAX];
+	unsigned source_count;
+	struct sl_path paths[SL_PATHS_MAX];     /* entered in by_path */
+	unsigned path_count;
+	struct sl_twcc_rx *twcc;                /* where a publisher negotiated it */
+	/* state */
+	enum sl_transport_phase phase;
+	enum sl_close_cause cause;
+	struct sl_list in_dead;
+	bool dtls_client, dtls_started, dtls_done, disconnected, twcc_rx, rsize;
+	struct sl_fingerprint fps[SL_DTLS_FINGERPRINTS_MAX];
+	size_t fp_count;
+	struct sl_path dtls_path;               /* where the last handshake datagram came from */
+	struct sl_dtls_records records;
+	char ufrag[2][SL_ICE_OUR_UFRAG + 1];    /* entered in by_ufrag: present, and the one before a restart */
+	uint32_t tid_tag;
+	uint32_t rtcp_ssrc;                     /* sender of our feedback */
+	uint32_t srtcp_index;
+	uint16_t twcc_seq;
+	uint32_t twcc_media;                    /* an SSRC of the peer's for the feedback's media field */
+	int64_t opened_us, last_in_us, dtls_done_us, hs_free_us;
+	struct sl_timer ice_timer, hs_timer, rtcp_timer, twcc_timer;
+	struct sl_clockmap clock;
+	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+	int64_t unknown_refill_us;
+	int unknown_left;                       /* unknown SSRCs we still look at this second (T16) */
+	uint32_t rrtr_ssrc, rrtr_mid32;         /* peer's receiver reference time to answer */
+	int64_t rrtr_us;
+	char detail[96];
+};
+
+SL_MUST_USE int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf, struct sl_reply *reply);
+/* Ends it at once; SL_EV_CLOSED goes out now or as soon as there is room. */
+void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause);
+void sl_transport_stun(struct sl_transport *t, const struct sl_in *in);
+void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in);
+void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs);
+/* After anything that changed the ICE agent: sends what it has, hears its events, re-arms its timer. */
+void sl_transport_drain_ice(struct sl_transport *t);
+SL_MUST_USE int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c, size_t n, bool end);
+SL_MUST_USE int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *pwd, struct sl_reply *reply);
+void sl_transport_info(struct sl_transport *t, struct sl_transport_info *out);
+struct sl_source *sl_transport_source(struct sl_transport *t, uint32_t ssrc);
+/* NULL when the table is full or memory is out. */
+struct sl_source *sl_transport_add_source(struct sl_transport *t, uint32_t ssrc);
+void sl_transport_drop_source(struct sl_transport *t, uint32_t ssrc);
+/* An authentic packet came: life, and the pair in use may change. */
+void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool media);
+/* Delivers SL_EV_CLOSED of dead ones and frees them. */
+void sl_transport_bury(struct sl_engine *e);
+
+/* ================= demux.c and the receive path ================= */
+enum sl_class { SL_CLASS_STUN, SL_CLASS_DTLS, SL_CLASS_TURN, SL_CLASS_RTP, SL_CLASS_ZRTP, SL_CLASS_UNKNOWN };
+/* RFC 7983 section 7 by first byte, and the least length of each class. */
+enum sl_class sl_classify(const uint8_t *data, size_t len, bool *truncated);
+
+struct sl_pending {                             /* a datagram between classify and open */
+	struct sl_transport *t;
+	struct sl_source *src;                  /* NULL: SSRC not known yet */
+	struct sl_pkt *pkt;                     /* where the plain packet goes */
+	struct sl_path path;
+	uint32_t ssrc;
+	bool rtcp;
+	const uint8_t *data;                    /* the sealed packet, for a second try */
+	size_t len;
+	int64_t rx_us;
+};
+void sl_receive_srtp(struct sl_transport *t, const struct sl_in *in);
+void sl_receive_batch(struct sl_engine *e);
+
+/* ================= publisher.c ================= */
+struct sl_publisher {
+	uint64_t id;
+	struct sl_transport *t;                 /* borrowed */
+	struct sl_list in_transport;
+	struct sl_track_conf conf;
+	uint8_t codec_at[128];                  /* payload type → index + 1 in conf.codecs; RTX: of what it repairs */
+	uint8_t is_rtx[16];                     /* bit by payload type */
+	uint32_t ssrc, rtx_ssrc;                /* in use; 0 not learned */
+	/* owned */
+	struct sl_replica *home;                /* this loop's, while there are subscribers here */
+	struct sl_nack *nack;                   /* where negotiated */
+	/* state */
+	uint64_t loops;                         /* bit by loop: it has a replica there */
+	struct sl_rx rx;
+	struct sl_gap gap;
+	struct sl_kf kf;
+	struct sl_level level;
+	int64_t level_sent_us;
+	uint8_t fir_seq;
+	bool seen, use_fir, relay_full;
+	uint8_t codec;                          /* of the last packet, for SL_EV_MEDIA */
+	uint64_t keyframes;
+	struct sl_timer timer;                  /* NACK and key-frame requests */
+	int64_t remb_sent_us;
+	uint8_t fraction_lost;
+};
+SL_MUST_USE int sl_publisher_new(struct sl_transport *t, const struct sl_track_conf *conf, uint64_t *id);
+void sl_publisher_free(struct sl_publisher *p);
+/* An authentic RTP packet of it. Takes over the reference to pkt. */
+void sl_publisher_packet(struct sl_publisher *p, struct sl_source *src, struct sl_pkt *pkt);
+/* The track that an SSRC belongs to by SDP, or by the packet's MID; NULL when nobody claims it. */
+struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_pkt *pkt, bool *rtx);
+void sl_publisher_want_keyframe(struct sl_publisher *p);
+void sl_publisher_sr(struct sl_publisher *p, const struct sl_sender_info *si, int64_t rx_us);
+void sl_publisher_attach(struct sl_publisher *p, unsigned loop);
+void sl_publisher_detach(struct sl_publisher *p, unsigned loop);
+
+/* ================= replica.c ================= */
+enum { SL_RING = 512 };
+struct sl_replica {
+	struct sl_engine *eng;                  /* borrowed */
+	uint64_t id, publisher;
+	struct sl_publisher *home;              /* NULL: the publisher is on another loop */
+	struct sl_list subs;
+	/* owned */
+	struct sl_pkt *ring[SL_RING];           /* by dense number */
+	/* state */
+	uint64_t top, oldest;                   /* ring holds [oldest, top] */
+	bool started, attach_due, keyframe_due; /* due: the ring to the home loop was full */
+	bool has_clock;
+	int64_t clock_us;                       /* clock_rtp was sampled then, by our clock */
+	uint32_t clock_rtp, clock_hz;
+	struct sl_timer timer;
+};
+/* The replica of a publisher on this loop, made on first use (and the home loop told). NULL out of memory. */
+struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher);
+/* Ends it when nobody reads it any more. */
+void sl_replica_release(struct sl_replica *r);
+/* The publisher is gone: its subscribers play nothing from now on. */
+void sl_replica_gone(struct sl_replica *r);
+/* Keeps the packet and forwards it to every subscriber. Takes a reference of its own. */
+void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt);
+struct sl_pkt *sl_replica_find(const struct sl_replica *r, uint64_t seq);
+void sl_replica_want_keyframe(struct sl_replica *r);
+void sl_replica_clock(struct sl_replica *r, uint32_t rtp_ts, uint32_t clock_hz, int64_t our_us);
+
+/* ================= subscriber.c, forward.c ================= */
+struct sl_sub_sent {                            /* what went out under one of our numbers */
+	uint32_t in;                            /* low half of the dense number */
+	uint32_t out;                           /* low half of ours; the slot is void when it differs */
+	uint8_t epoch;                          /* number of the epoch */
+	uint8_t again;                          /* times sent again */
+};
+
+struct sl_subscriber {
+	uint64_t id;
+	struct sl_transport *t;                 /* borrowed */
+	struct sl_list in_transport, in_replica;
+	struct sl_track_conf conf;
+	struct sl_replica *replica;             /* borrowed; NULL: plays nothing */
+	struct sl_hdr_writer hdr;
+	struct sl_rewriter rw;
+	struct sl_tx tx;
+	uint64_t rtx_seq;
+	bool fresh;                             /* the next packet that may start a picture begins a new epoch */
+	bool mismatch_told;
+	uint32_t pt_format;                     /* cache: format → codec index */
+	uint8_t pt_codec;
+	const struct sl_track_codec *pt;        /* NULL: no codec in common */
+	uint32_t last_ts_in, last_ts_out;       /* for sender reports */
+	uint32_t last_clock_hz;
+	int64_t last_rx_us, last_out_us;
+	int64_t again_since_us;                 /* T52: retransmissions of the last 200 ms */
+	uint32_t again_bytes, sent_bytes, sent_bytes_prior;
+	struct sl_sub_sent *sent;               /* SL_RING entries where NACK was negotiated */
+};
+SL_MUST_USE int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf, uint64_t *id);
+void sl_subscriber_free(struct sl_subscriber *s);
+SL_MUST_USE int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher);
+void sl_subscriber_unroute(struct sl_subscriber *s);
+struct sl_subscriber *sl_subscriber_by_ssrc(struct sl_transport *t, uint32_t ssrc);
+void sl_subscriber_nack(struct sl_subscriber *s, const struct sl_nack_fci *fci, int n);
+/* forward.c: one packet to one subscriber, into the egress batch. */
+void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt);
+/* A packet that went out before, once more: by RTX, else under its old index. */
+void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep, uint64_t out_seq);
+
+/* ================= egress (engine.c) ================= */
+/* A free slot of the batch for this transport, or NULL when it has no way to its peer. Flushes when the batch is full. */
+struct sl_egress *sl_egress_slot(struct sl_transport *t);
+/* Queues the slot: header in slot->hdr, payload anywhere that stays until the flush (held: a packet to unref then). */
+void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len, const uint8_t *payload, size_t payload_len,
+		   uint64_t index, struct sl_pkt *held);
+/* A compound in slot->plain. */
+void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len);
+/* A datagram that needs no sealing, sent at once. */
+void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len);
+
+static inline struct sl_pkt *sl_pkt_ref(struct sl_pkt *p)
+{
+	p->refs++;
+	return p;
+}
+struct sl_pkt *sl_pkt_new(struct sl_engine *e);                 /* one reference; NULL when none is free */
+void sl_pkt_unref(struct sl_engine *e, struct sl_pkt *p);       /* takes NULL */
+
+/* ================= feedback.c ================= */
+void sl_feedback_rtcp(struct sl_transport *t, const uint8_t *data, size_t len, int64_t rx_us);
+/* Reports of all tracks, SDES, REMB: the regular compound. Arms its timer anew. */
+void sl_feedback_report(struct sl_transport *t);
+void sl_feedback_nack(struct sl_publisher *p);
+void sl_feedback_keyframe(struct sl_publisher *p);
+void sl_feedback_twcc(struct sl_transport *t);
+
+/* ================= udp.c: the only datagram system calls ================= */
+enum { SL_UDP_BATCH = 64, SL_UDP_BUF = 2048 };
+struct sl_udp {
+	int fd;
+	struct sl_addr local;
+	uint32_t index;                         /* number of the socket on its loop */
+	bool v6;
+};
+struct sl_udp_bufs;
+SL_MUST_USE int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, struct sl_core_why *why);
+void sl_udp_close(struct sl_udp *u);
+struct sl_udp_bufs *sl_udp_bufs_new(void);
+void sl_udp_bufs_free(struct sl_udp_bufs *b);
+/* Reads one batch: datagrams in `in` (SL_UDP_BATCH), valid until the next call. Returns how many, 0 when there is nothing. */
+int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64_t now_us, int64_t *last_rx_us);
+/* Sends in order; returns how many the system took. The rest is dropped by the caller. */
+int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, const struct sl_out *out, int n);
+/* Addresses to bind: the configured ones, or those of every interface that is up. Returns the count. */
+size_t sl_udp_interfaces(struct sl_addr *out, size_t cap);
+
+/* ================= loop.c ================= */
+struct sl_loop;
+struct sl_loop_conf {
+	struct sl_engine_conf engine;
+	struct sl_addr binds[SL_CORE_LOCALS_MAX];
+	size_t bind_count;
+	struct sl_hs_pool *hs_pool;
+	struct sl_loop **peers;                 /* all loops, by number; filled before they start */
+	unsigned loops;
+	void (*wake_control)(void *arg);
+	void *arg;
+};
+/* To the control thread: a finished command or an event. */
+struct sl_note {
+	struct sl_cmd *cmd;
+	struct sl_core_event ev;
+};
+SL_MUST_USE int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out, struct sl_core_why *why);
+SL_MUST_USE int sl_loop_start(struct sl_loop *l);
+void sl_loop_join(struct sl_loop *l);
+void sl_loop_free(struct sl_loop *l);
+/* Control thread. False: mailbox full. */
+bool sl_loop_post(struct sl_loop *l, struct sl_cmd *cmd);
+struct sl_note *sl_loop_note(struct sl_loop *l);        /* oldest, or NULL; then sl_loop_note_done */
+void sl_loop_note_done(struct sl_loop *l);
+/* Any thread. */
+void sl_loop_wake(struct sl_loop *l);
+struct sl_engine *sl_loop_engine(struct sl_loop *l);    /* for its counters */
+size_t sl_loop_locals(const struct sl_loop *l, struct sl_addr *out, size_t cap);
+
+int64_t sl_now_us(void);                                /* CLOCK_MONOTONIC; core/ only */
+#endif
