@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 — which protocol a datagram is of, and whose it is. */
+#include "core/core_int.h"
+
+struct class_row {
+	uint8_t first, last;
+	enum sl_class class_;
+	uint8_t min_len;
+};
+
+/* RFC 7983 section 7, with RFC 9443's ranges left as they are: QUIC is not spoken here. */
+static const struct class_row rows[] = {
+	{0, 3, SL_CLASS_STUN, 20},
+	{16, 19, SL_CLASS_ZRTP, 1},
+	{20, 63, SL_CLASS_DTLS, 13},
+	{64, 79, SL_CLASS_TURN, 4},
+	{128, 191, SL_CLASS_RTP, 8},
+};
+
+enum sl_class sl_classify(const uint8_t *data, size_t len, bool *truncated)
+{
+	*truncated = len == 0;
+	for (size_t i = 0; len > 0 && i < SL_COUNT(rows); i++)
+		if (data[0] >= rows[i].first && data[0] <= rows[i].last) {
+			bool rtp = rows[i].class_ == SL_CLASS_RTP && !sl_is_rtcp(data, len);
+
+			*truncated = len < (rtp ? SL_RTP_HDR_MIN : rows[i].min_len);
+			return rows[i].class_;
+		}
+	return SL_CLASS_UNKNOWN;
+}
+
+/* Requests go by the user fragment they name, responses by the transaction that asked. */
+static struct sl_transport *stun_owner(struct sl_engine *e, const struct sl_in *in)
+{
+	struct sl_stun_peek peek;
+	struct sl_transport *t;
+
+	if (sl_stun_peek(in->data, in->len, &peek) < 0) {
+		sl_stat_inc(&e->stats, SL_STAT_stun_malformed);
+		return NULL;
+	}
+	if (peek.class_ == SL_STUN_REQUEST || peek.class_ == SL_STUN_INDICATION) {
+		t = peek.local_ufrag.n > 0 && peek.local_ufrag.n <= SL_HASH_KEY_MAX
+			? sl_hash_get(&e->by_ufrag, peek.local_ufrag.p, peek.local_ufrag.n) : NULL;
+		if (!t && peek.class_ == SL_STUN_INDICATION)
+			t = sl_hash_get(&e->by_path, &in->path, sizeof(in->path));
+		if (!t)
+			sl_stat_inc(&e->stats, SL_STAT_stun_unknown_ufrag);
+		return t;
+	}
+	t = sl_hash_get(&e->by_tid, &peek.tid_tag, sizeof(peek.tid_tag));
+	if (!t)
+		sl_stat_inc(&e->stats, SL_STAT_stun_unknown_transaction);
+	return t;
+}
+
+/* Everything but STUN counts only from an address that an authenticated check has come from (T03). */
+static struct sl_transport *path_owner(struct sl_engine *e, const struct sl_in *in)
+{
+	struct sl_transport *t = sl_hash_get(&e->by_path, &in->path, sizeof(in->path));
+
+	if (!t)
+		sl_stat_inc(&e->stats, SL_STAT_demux_no_transport);
+	return t;
+}
+
+static void dispatch(struct sl_engine *e, const struct sl_in *in)
+{
+	struct sl_transport *t = NULL;
+	bool truncated;
+	enum sl_class class_ = sl_classify(in->data, in->len, &truncated);
+
+	if (truncated || in->truncated) {
+		sl_stat_inc(&e->stats, SL_STAT_demux_truncated);
+		return;
+	}
+	switch (class_) {
+	case SL_CLASS_STUN:
+		t = stun_owner(e, in);
+		if (t)
+			sl_transport_stun(t, in);
+		return;
+	case SL_CLASS_DTLS:
+		t = path_owner(e, in);
+		if (t)
+			sl_transport_dtls(t, in);
+		return;
+	case SL_CLASS_RTP:
+		t = path_owner(e, in);
+		if (t)
+			sl_receive_srtp(t, in);
+		return;
+	default:
+		sl_stat_inc(&e->stats, SL_STAT_demux_unknown_class);
+	}
+}
+
+void sl_engine_recv(struct sl_engine *e, const struct sl_in *in, int n, int64_t now_us)
+{
+	e->now_us = now_us;
+	for (int i = 0; i < n; i++) {
+		sl_stat_inc(&e->stats, SL_STAT_rx_packets);
+		sl_stat_add(&e->stats, SL_STAT_rx_bytes, in[i].len);
+		dispatch(e, &in[i]);
+		if (e->open_count == SL_BATCH)
+			sl_receive_batch(e);
+	}
+	sl_receive_batch(e);
+}

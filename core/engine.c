@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 — a media loop without its IO: set-up, the packet pool and the egress batch. */
+#include "core/core_int.h"
+#include "core/base/mem.h"
+
+static int init_tables(struct sl_engine *e)
+{
+	uint32_t max = e->conf.max_transports;
+	int err = sl_hash_init(&e->by_ufrag, 2 * max, e->hash_secret);
+
+	if (!err)
+		err = sl_hash_init(&e->by_path, SL_PATHS_MAX * max, e->hash_secret);
+	if (!err)
+		err = sl_hash_init(&e->by_tid, max, e->hash_secret);
+	if (!err)
+		err = sl_hash_init(&e->by_publisher, e->conf.max_tracks, e->hash_secret);
+	return err;
+}
+
+static int init_pools(struct sl_engine *e)
+{
+	const struct sl_engine_conf *c = &e->conf;
+	uint8_t loop = (uint8_t)c->loop;
+	int err = sl_pool_init(&e->transports, sizeof(struct sl_transport), c->max_transports, 16, loop | SL_ID_TRANSPORT);
+
+	if (!err)
+		err = sl_pool_init(&e->publishers, sizeof(struct sl_publisher), c->max_tracks, 32, loop);
+	if (!err)
+		err = sl_pool_init(&e->subscribers, sizeof(struct sl_subscriber), c->max_tracks, 32, loop | SL_ID_SUBSCRIBER);
+	if (!err)
+		err = sl_pool_init(&e->replicas, sizeof(struct sl_replica), c->max_tracks, 16, loop | SL_ID_INNER);
+	if (!err)
+		err = sl_pool_init(&e->handshakes, sizeof(struct sl_hs), c->max_handshakes, 4, loop | SL_ID_INNER);
+	if (!err)
+		err = sl_pool_init(&e->sources, sizeof(struct sl_source), c->max_tracks * 4, 64, loop | SL_ID_INNER);
+	if (!err)
+		err = sl_slab_init(&e->packets, SL_PKT_BLOCK, c->max_packets);
+	return err;
+}
+
+int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf, const struct sl_engine_io *io,
+		   const struct sl_rng *rng, int64_t now_us)
+{
+	int err;
+
+	memset(e, 0, sizeof(*e));
+	e->conf = *conf;
+	e->io = *io;
+	e->rng = *rng;
+	e->now_us = now_us;
+	sl_wheel_init(&e->wheel, now_us);
+	sl_list_init(&e->hs_list);
+	sl_list_init(&e->dead);
+	sl_rng_fill(rng, e->hash_secret, sizeof(e->hash_secret));
+	e->egress = sl_zalloc_array(SL_BATCH, sizeof(*e->egress));
+	e->pending = sl_zalloc_array(SL_BATCH, sizeof(*e->pending));
+	err = e->egress && e->pending ? init_tables(e) : SL_ENOMEM;
+	if (!err)
+		err = init_pools(e);
+	if (err)
+		sl_engine_fini(e);
+	return err;
+}
+
+static void free_transports(struct sl_engine *e)
+{
+	uint32_t cursor = 0;
+	uint64_t id;
+	struct sl_transport *t;
+
+	while ((t = sl_pool_next(&e->transports, &cursor, &id)))
+		sl_transport_close(t, SL_CLOSE_SHUTDOWN);
+	sl_engine_flush(e);
+	sl_transport_bury(e);
+}
+
+static bool swallow_event(void *arg, const struct sl_core_event *ev)
+{
+	(void)arg;
+	(void)ev;
+	return true;
+}
+
+static void free_handshakes(struct sl_engine *e)
+{
+	uint32_t cursor = 0;
+	uint64_t id;
+	struct sl_hs *hs;
+
+	while ((hs = sl_pool_next(&e->handshakes, &cursor, &id))) {
+		sl_dtls_free(hs->dtls);
+		sl_srtp_key_free(hs->rx_key);
+		sl_srtp_key_free(hs->tx_key);
+		sl_wipe(hs, sizeof(*hs));
+		sl_pool_put(&e->handshakes, id);
+	}
+}
+
+static void free_replicas(struct sl_engine *e)
+{
+	uint32_t cursor = 0;
+	uint64_t id;
+	struct sl_replica *r;
+
+	while ((r = sl_pool_next(&e->replicas, &cursor, &id)))
+		sl_replica_gone(r);
+}
+
+void sl_engine_fini(struct sl_engine *e)
+{
+	if (!e->egress)
+		return;
+	e->io.event = swallow_event;
+	if (e->pending) {
+		free_transports(e);
+		free_handshakes(e);
+		free_replicas(e);
+	}
+	sl_pool_fini(&e->transports);
+	sl_pool_fini(&e->publishers);
+	sl_pool_fini(&e->subscribers);
+	sl_pool_fini(&e->replicas);
+	sl_pool_fini(&e->handshakes);
+	sl_pool_fini(&e->sources);
+	sl_slab_fini(&e->packets);
+	sl_hash_fini(&e->by_ufrag);
+	sl_hash_fini(&e->by_path);
+	sl_hash_fini(&e->by_tid);
+	sl_hash_fini(&e->by_publisher);
+	sl_free(e->egress);
+	sl_free(e->pending);
+	memset(e, 0, sizeof(*e));
+}
+
+void sl_engine_close_all(struct sl_engine *e, int64_t now_us)
+{
+	e->now_us = now_us;
+	free_transports(e);
+}
+
+void sl_engine_tick(struct sl_engine *e, int64_t now_us)
+{
+	e->now_us = now_us;
+	sl_wheel_advance(&e->wheel, now_us);
+	if (!sl_list_empty(&e->dead))
+		sl_transport_bury(e);
+}
+
+int64_t sl_engine_deadline_us(const struct sl_engine *e)
+{
+	int64_t due_us = sl_wheel_next_us(&e->wheel);
+
+	/* An event that found no room is tried again soon. */
+	if (!sl_list_empty(&e->dead))
+		due_us = SL_MIN(due_us, e->now_us + 5 * SL_MS);
+	return due_us;
+}
+
+/* ---- packets ---- */
+
+struct sl_pkt *sl_pkt_new(struct sl_engine *e)
+{
+	struct sl_pkt *p = sl_slab_get(&e->packets);
+
+	if (!p) {
+		sl_stat_inc(&e->stats, SL_STAT_demux_no_memory);
+		return NULL;
+	}
+	p->refs = 1;
+	p->vp8.desc_len = 0;
+	p->keyframe = false;
+	return p;
+}
+
+void sl_pkt_unref(struct sl_engine *e, struct sl_pkt *p)
+{
+	if (p && --p->refs == 0)
+		sl_slab_put(&e->packets, p);
+}
+
+/* ---- egress ---- */
+
+struct sl_egress *sl_egress_slot(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+	const struct sl_path *path = sl_ice_path(&t->ice);
+	struct sl_egress *slot;
+
+	if (!path || !t->tx_key || t->phase == SL_T_DEAD)
+		return NULL;
+	if (e->seal_count == SL_BATCH)
+		sl_engine_flush(e);
+	slot = &e->egress[e->seal_count];
+	slot->path = *path;
+	slot->held = NULL;
+	return slot;
+}
+
+static void queue_op(struct sl_transport *t, struct sl_egress *slot, const struct sl_srtp_op *op)
+{
+	struct sl_engine *e = t->eng;
+
+	e->seal_ops[e->seal_count] = *op;
+	e->seal_ops[e->seal_count].key = t->tx_key;
+	e->seal_ops[e->seal_count].out = slot->sealed;
+	e->seal_count++;
+	t->tx_packets++;
+	t->tx_bytes += op->hdr_len + op->payload_len;
+}
+
+void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len, const uint8_t *payload, size_t payload_len,
+		   uint64_t index, struct sl_pkt *held)
+{
+	slot->held = held ? sl_pkt_ref(held) : NULL;
+	queue_op(t, slot, &(struct sl_srtp_op){.hdr = slot->hdr, .hdr_len = hdr_len, .payload = payload,
+					       .payload_len = payload_len, .index = index});
+}
+
+void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
+{
+	SL_ASSERT(len >= 8);
+	sl_stat_inc(&t->eng->stats, SL_STAT_rtcp_out);
+	/* RFC 3711 section 3.4: 31 bits, one count per key; at three compounds a second it lasts for 22 years. */
+	queue_op(t, slot, &(struct sl_srtp_op){.hdr = slot->plain, .hdr_len = 8, .payload = slot->plain + 8,
+					       .payload_len = len - 8, .index = t->srtcp_index++ & 0x7fffffff, .rtcp = true});
+}
+
+void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len)
+{
+	struct sl_out out = {.path = *path, .data = data, .len = len};
+
+	sl_stat_inc(&e->stats, SL_STAT_tx_packets);
+	sl_stat_add(&e->stats, SL_STAT_tx_bytes, len);
+	e->io.send(e->io.arg, &out, 1);
+}
+
+void sl_engine_flush(struct sl_engine *e)
+{
+	struct sl_out out[SL_BATCH];
+	int n = 0;
+	uint64_t bytes = 0;
+
+	if (e->seal_count == 0)
+		return;
+	sl_srtp_seal(e->seal_ops, e->seal_count);
+	for (int i = 0; i < e->seal_count; i++) {
+		const struct sl_srtp_op *op = &e->seal_ops[i];
+
+		sl_pkt_unref(e, e->egress[i].held);
+		e->egress[i].held = NULL;
+		if (op->err) {
+			sl_stat_inc(&e->stats, SL_STAT_srtp_seal_failed);
+			continue;
+		}
+		out[n++] = (struct sl_out){.path = e->egress[i].path, .data = op->out, .len = op->out_len};
+		bytes += op->out_len;
+	}
+	e->seal_count = 0;
+	sl_stat_add(&e->stats, SL_STAT_tx_packets, (uint64_t)n);
+	sl_stat_add(&e->stats, SL_STAT_tx_bytes, bytes);
+	e->io.send(e->io.arg, out, n);
+}

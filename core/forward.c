@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/forward.c — the hot path: one packet to one subscriber.
+ * Choose the payload type, map the numbers, write the header into an egress slot, point at the shared payload, and
+ * queue the seal. The payload is copied only where bytes of it must differ (VP8 picture ids after a switch, RTX). */
+#include "core/core_int.h"
+
+struct body {
+	const uint8_t *p;
+	size_t n;
+	struct sl_pkt *held;            /* when p lies in the packet */
+};
+
+static const struct sl_track_codec *by_codec(const struct sl_subscriber *s, uint8_t codec)
+{
+	for (size_t i = 0; i < s->conf.codec_count; i++)
+		if (s->conf.codecs[i].codec == (enum sl_codec)codec)
+			return &s->conf.codecs[i];
+	return NULL;
+}
+
+static const struct sl_track_codec *by_format(const struct sl_subscriber *s, const struct sl_pkt *pkt)
+{
+	for (size_t i = 0; i < s->conf.codec_count; i++)
+		if (s->conf.codecs[i].codec == (enum sl_codec)pkt->codec && s->conf.codecs[i].format == pkt->format)
+			return &s->conf.codecs[i];
+	return NULL;
+}
+
+static void tell_mismatch(struct sl_subscriber *s, const struct sl_pkt *pkt)
+{
+	struct sl_engine *e = s->t->eng;
+	struct sl_core_event ev = {.type = SL_EV_CODEC_MISMATCH, .transport = s->t->id, .tag = s->t->tag, .track = s->id,
+				   .publisher = s->replica->publisher, .codec = (enum sl_codec)pkt->codec};
+
+	sl_stat_inc(&e->stats, SL_STAT_rtp_no_codec);
+	if (s->mismatch_told)
+		return;
+	s->mismatch_told = true;
+	(void)e->io.event(e->io.arg, &ev);
+}
+
+/* The subscriber's codec for this packet, looked up once per change. A player without RED gets the Opus within. */
+static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const struct sl_pkt *pkt)
+{
+	if (s->pt && s->pt_format == pkt->format && s->pt_codec == pkt->codec)
+		return s->pt;
+	/* The source changed its codec: go on at its next key frame. */
+	if (s->pt_codec && s->conf.kind == SL_VIDEO)
+		s->fresh = true;
+	s->pt_format = pkt->format;
+	s->pt_codec = pkt->codec;
+	s->pt = by_format(s, pkt);
+	if (!s->pt && pkt->codec == SL_RED_AUDIO)
+		s->pt = by_codec(s, SL_OPUS);
+	return s->pt;
+}
+
+/* The first packet after a change of source: a picture's start for video. */
+static bool begin(struct sl_subscriber *s, const struct sl_pkt *pkt)
+{
+	struct sl_engine *e = s->t->eng;
+	uint32_t clock_hz = sl_codec_info(s->pt->codec)->clock_hz;
+
+	if (s->conf.kind == SL_VIDEO && !pkt->keyframe) {
+		sl_stat_inc(&e->stats, SL_STAT_rtp_waiting_keyframe);
+		sl_replica_want_keyframe(s->replica);
+		return false;
+	}
+	sl_rewriter_switch(&s->rw, s->replica->publisher, pkt->seq, pkt->rtp.ts, clock_hz, e->now_us);
+	if (pkt->vp8.desc_len)
+		sl_rewriter_set_vp8(&s->rw, &pkt->vp8);
+	s->tx.clock_hz = clock_hz;
+	s->fresh = false;
+	return true;
+}
+
+/* Payload as this subscriber gets it. Room of SL_PATCH_MAX bytes is kept in front, for RTX. */
+static struct body body_for(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, const struct sl_epoch *ep)
+{
+	struct body b = {.p = pkt->data + pkt->rtp.payload_off, .n = pkt->rtp.payload_len, .held = pkt};
+	uint8_t pt;
+	size_t off;
+	size_t len;
+
+	if (pkt->codec == SL_RED_AUDIO && s->pt->codec != SL_RED_AUDIO && sl_red_primary(b.p, b.n, &pt, &off, &len) == SL_OK) {
+		b.p += off;
+		b.n = len;
+	}
+	if (pkt->vp8.desc_len && (ep->pic_id_add || ep->tl0_add)) {
+		memcpy(slot->plain + SL_PATCH_MAX, b.p, b.n);
+		sl_vp8_patch(slot->plain + SL_PATCH_MAX, &pkt->vp8, ep->pic_id_add, ep->tl0_add);
+		b.p = slot->plain + SL_PATCH_MAX;
+		b.held = NULL;
+	}
+	return b;
+}
+
+static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot, const struct sl_pkt *pkt, struct sl_hdr_out *h)
+{
+	struct sl_transport *t = s->t;
+
+	if (s->hdr.map.id[SL_EXT_TWCC])
+		h->twcc_seq = t->twcc_seq++;
+	if (s->hdr.map.id[SL_EXT_ABS_SEND_TIME])
+		h->abs_send_time = sl_abs_send_time(t->eng->now_us);
+	h->marker = pkt->rtp.marker;
+	return sl_hdr_write(&s->hdr, pkt->data, &pkt->exts, h, slot->hdr);
+}
+
+static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt, const struct sl_rewritten *rw, size_t bytes)
+{
+	s->last_ts_in = pkt->rtp.ts;
+	s->last_ts_out = rw->ts;
+	s->last_rx_us = pkt->rx_us;
+	s->sent_bytes += (uint32_t)bytes;
+	if (s->sent)
+		s->sent[rw->seq % SL_RING] = (struct sl_sub_sent){.in = (uint32_t)pkt->seq, .out = (uint32_t)rw->seq,
+								  .epoch = s->rw.epochs[rw->epoch].number};
+	if (pkt->vp8.desc_len) {
+		const struct sl_epoch *ep = &s->rw.epochs[rw->epoch];
+
+		sl_rewriter_note_vp8(&s->rw, (uint16_t)(pkt->vp8.pic_id + ep->pic_id_add), (uint8_t)(pkt->vp8.tl0 + ep->tl0_add));
+	}
+}
+
+void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
+{
+	struct sl_engine *e = s->t->eng;
+	struct sl_egress *slot = sl_egress_slot(s->t);
+	struct sl_rewritten rw;
+	struct sl_hdr_out h;
+	struct body b;
+
+	if (!slot)
+		return;
+	if (!codec_for(s, pkt)) {
+		tell_mismatch(s, pkt);
+		return;
+	}
+	if (s->fresh && !begin(s, pkt))
+		return;
+	if (sl_rewriter_map(&s->rw, pkt->seq, pkt->rtp.ts, e->now_us, &rw) < 0) {
+		sl_stat_inc(&e->stats, SL_STAT_rtp_late);
+		return;
+	}
+	b = body_for(s, slot, pkt, &s->rw.epochs[rw.epoch]);
+	h = (struct sl_hdr_out){.ssrc = s->conf.ssrc, .ts = rw.ts, .seq = (uint16_t)rw.seq, .pt = s->pt->pt};
+	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), b.p, b.n, rw.seq, b.held);
+	sl_tx_packet(&s->tx, b.n);
+	remember(s, pkt, &rw, b.n);
+	sl_stat_inc(&e->stats, SL_STAT_rtp_forwarded);
+}
+
+/* RFC 4588: the original number, then the original payload, as a packet of the repair stream. */
+static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, struct body b, uint32_t ts, uint64_t out)
+{
+	struct sl_hdr_out h = {.ssrc = s->conf.rtx_ssrc, .ts = ts, .seq = (uint16_t)s->rtx_seq, .pt = s->pt->rtx_pt};
+
+	if (b.held)
+		memcpy(slot->plain + SL_PATCH_MAX, b.p, b.n);
+	sl_put16(slot->plain + SL_PATCH_MAX - 2, (uint16_t)out);
+	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), slot->plain + SL_PATCH_MAX - 2, b.n + 2, s->rtx_seq++, NULL);
+}
+
+/* T11: the same payload under the same index gives away nothing under AES-CM; with GCM it would give away the key. */
+static bool may_reuse_index(const struct sl_transport *t)
+{
+	enum sl_srtp_profile p = sl_srtp_key_profile(t->tx_key);
+
+	return p != SL_SRTP_AEAD_AES128_GCM && p != SL_SRTP_AEAD_AES256_GCM;
+}
+
+void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep, uint64_t out)
+{
+	struct sl_engine *e = s->t->eng;
+	struct sl_egress *slot = sl_egress_slot(s->t);
+	uint32_t ts = pkt->rtp.ts + ep->ts_add;
+	struct sl_hdr_out h;
+	struct body b;
+
+	if (!slot || !codec_for(s, pkt))
+		return;
+	b = body_for(s, slot, pkt, ep);
+	if (s->pt->rtx_pt && s->conf.rtx_ssrc) {
+		again_by_rtx(s, slot, pkt, b, ts, out);
+	} else if (may_reuse_index(s->t)) {
+		h = (struct sl_hdr_out){.ssrc = s->conf.ssrc, .ts = ts, .seq = (uint16_t)out, .pt = s->pt->pt};
+		sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), b.p, b.n, out, b.held);
+	} else {
+		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
+		return;
+	}
+	sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_out);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/replica.c — what one loop knows of a publisher: the ring of shared packets that its subscribers read and
+ * retransmissions are answered from, and the way back for key-frame requests. */
+#include "core/core_int.h"
+
+enum { KEEP_US = 1000000, RETRY_US = 20000 };
+
+static bool tell_home(struct sl_replica *r, enum sl_relay_type type)
+{
+	struct sl_engine *e = r->eng;
+	struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, sl_id_home(r->publisher), 0);
+
+	if (!m)
+		return false;
+	m->type = type;
+	m->publisher = r->publisher;
+	e->io.relay_push(e->io.arg, sl_id_home(r->publisher));
+	return true;
+}
+
+static bool is_remote(const struct sl_replica *r)
+{
+	return sl_id_home(r->publisher) != r->eng->conf.loop;
+}
+
+/* What found no room in the ring to the home loop is said again. */
+static void retry(struct sl_timer *timer, int64_t now_us)
+{
+	struct sl_replica *r = SL_CONTAINER(timer, struct sl_replica, timer);
+
+	if (r->attach_due)
+		r->attach_due = !tell_home(r, SL_RELAY_ATTACH);
+	if (r->keyframe_due)
+		r->keyframe_due = !tell_home(r, SL_RELAY_KEYFRAME);
+	if (r->attach_due || r->keyframe_due)
+		sl_timer_arm(&r->eng->wheel, &r->timer, now_us + RETRY_US);
+}
+
+static void attach(struct sl_replica *r)
+{
+	if (!is_remote(r)) {
+		r->home = sl_pool_at(&r->eng->publishers, r->publisher);
+		if (r->home)
+			r->home->home = r;
+		return;
+	}
+	r->attach_due = !tell_home(r, SL_RELAY_ATTACH);
+	if (r->attach_due)
+		sl_timer_arm(&r->eng->wheel, &r->timer, r->eng->now_us + RETRY_US);
+}
+
+struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher)
+{
+	struct sl_replica *r = sl_hash_get(&e->by_publisher, &publisher, sizeof(publisher));
+	uint64_t id;
+
+	if (r)
+		return r;
+	r = sl_pool_get(&e->replicas, &id);
+	if (!r)
+		return NULL;
+	r->id = id;
+	r->eng = e;
+	r->publisher = publisher;
+	sl_list_init(&r->subs);
+	sl_timer_init(&r->timer, retry);
+	if (sl_hash_put(&e->by_publisher, &publisher, sizeof(publisher), r) < 0) {
+		sl_pool_put(&e->replicas, id);
+		return NULL;
+	}
+	attach(r);
+	return r;
+}
+
+static void free_replica(struct sl_replica *r)
+{
+	struct sl_engine *e = r->eng;
+
+	for (size_t i = 0; i < SL_RING; i++)
+		sl_pkt_unref(e, r->ring[i]);
+	sl_timer_arm(&e->wheel, &r->timer, SL_NEVER);
+	sl_hash_del(&e->by_publisher, &r->publisher, sizeof(r->publisher));
+	sl_pool_put(&e->replicas, r->id);
+}
+
+void sl_replica_release(struct sl_replica *r)
+{
+	if (!sl_list_empty(&r->subs))
+		return;
+	if (r->home)
+		r->home->home = NULL;
+	else if (is_remote(r) && !r->attach_due && !tell_home(r, SL_RELAY_DETACH))
+		return;                 /* no room: it stays, and costs one copy a packet until its publisher goes */
+	free_replica(r);
+}
+
+void sl_replica_gone(struct sl_replica *r)
+{
+	SL_LIST_EACH(n, tmp, &r->subs) {
+		struct sl_subscriber *s = SL_LIST_AT(n, struct sl_subscriber, in_replica);
+
+		sl_list_del(&s->in_replica);
+		s->replica = NULL;
+	}
+	free_replica(r);
+}
+
+static struct sl_pkt **slot(struct sl_replica *r, uint64_t seq)
+{
+	return &r->ring[seq % SL_RING];
+}
+
+static void drop_oldest(struct sl_replica *r)
+{
+	sl_pkt_unref(r->eng, *slot(r, r->oldest));
+	*slot(r, r->oldest) = NULL;
+	r->oldest++;
+}
+
+/* One second or SL_RING packets, whichever is less. */
+static void make_room(struct sl_replica *r, uint64_t seq)
+{
+	if (!r->started || seq >= r->top + SL_RING) {
+		while (r->started && r->oldest <= r->top)
+			drop_oldest(r);
+		r->oldest = seq;
+		r->top = seq;
+		r->started = true;
+		return;
+	}
+	while (seq >= r->oldest + SL_RING)
+		drop_oldest(r);
+	r->top = SL_MAX(r->top, seq);
+	while (r->oldest < r->top) {
+		const struct sl_pkt *p = *slot(r, r->oldest);
+
+		if (p && r->eng->now_us - p->rx_us <= KEEP_US)
+			break;
+		if (!p && r->top - r->oldest < SL_RING / 2)
+			break;
+		drop_oldest(r);
+	}
+}
+
+void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
+{
+	struct sl_engine *e = r->eng;
+
+	if (r->started && pkt->seq < r->oldest) {
+		if (r->top - pkt->seq >= SL_RING) {
+			sl_stat_inc(&e->stats, SL_STAT_rtp_late);
+			return;
+		}
+		r->oldest = pkt->seq;   /* the slots between were emptied by age and are free */
+	}
+	make_room(r, pkt->seq);
+	if (*slot(r, pkt->seq)) {
+		sl_stat_inc(&e->stats, SL_STAT_rtp_duplicate);
+		return;
+	}
+	*slot(r, pkt->seq) = sl_pkt_ref(pkt);
+	SL_LIST_EACH(n, tmp, &r->subs)
+		sl_forward(SL_LIST_AT(n, struct sl_subscriber, in_replica), pkt);
+}
+
+struct sl_pkt *sl_replica_find(const struct sl_replica *r, uint64_t seq)
+{
+	struct sl_pkt *p;
+
+	if (!r->started || seq < r->oldest || seq > r->top)
+		return NULL;
+	p = r->ring[seq % SL_RING];
+	return p && p->seq == seq ? p : NULL;
+}
+
+void sl_replica_want_keyframe(struct sl_replica *r)
+{
+	if (r->home) {
+		sl_publisher_want_keyframe(r->home);
+		return;
+	}
+	if (!is_remote(r) || r->keyframe_due)
+		return;
+	r->keyframe_due = !tell_home(r, SL_RELAY_KEYFRAME);
+	if (r->keyframe_due)
+		sl_timer_arm_by(&r->eng->wheel, &r->timer, r->eng->now_us + RETRY_US);
+}
+
+void sl_replica_clock(struct sl_replica *r, uint32_t rtp_ts, uint32_t clock_hz, int64_t our_us)
+{
+	r->has_clock = true;
+	r->clock_rtp = rtp_ts;
+	r->clock_hz = clock_hz;
+	r->clock_us = our_us;
+}
+
+/* ---- messages of other loops ---- */
+
+static void relay_packet(struct sl_engine *e, const struct sl_relay_msg *m)
+{
+	struct sl_replica *r = sl_hash_get(&e->by_publisher, &m->publisher, sizeof(m->publisher));
+	struct sl_pkt *pkt;
+
+	if (!r || m->pkt.len > SL_DATAGRAM_MAX)
+		return;
+	pkt = sl_pkt_new(e);
+	if (!pkt)
+		return;
+	memcpy(pkt, &m->pkt, offsetof(struct sl_pkt, data) + m->pkt.len);
+	pkt->refs = 1;
+	sl_replica_packet(r, pkt);
+	sl_pkt_unref(e, pkt);
+}
+
+static void relay_gone(struct sl_engine *e, uint64_t publisher)
+{
+	struct sl_replica *r = sl_hash_get(&e->by_publisher, &publisher, sizeof(publisher));
+
+	if (r)
+		sl_replica_gone(r);
+}
+
+static void relay_to_publisher(struct sl_engine *e, unsigned from, const struct sl_relay_msg *m)
+{
+	struct sl_publisher *p = sl_pool_at(&e->publishers, m->publisher);
+	struct sl_relay_msg *back;
+
+	if (p && m->type == SL_RELAY_ATTACH)
+		sl_publisher_attach(p, from);
+	else if (p && m->type == SL_RELAY_DETACH)
+		sl_publisher_detach(p, from);
+	else if (p)
+		sl_publisher_want_keyframe(p);
+	else if (m->type == SL_RELAY_ATTACH && (back = e->io.relay_slot(e->io.arg, from, 0))) {
+		back->type = SL_RELAY_GONE;
+		back->publisher = m->publisher;
+		e->io.relay_push(e->io.arg, from);
+	}
+}
+
+void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *m, int64_t now_us)
+{
+	struct sl_replica *r;
+
+	e->now_us = now_us;
+	switch (m->type) {
+	case SL_RELAY_PACKET:
+		relay_packet(e, m);
+		break;
+	case SL_RELAY_CLOCK:
+		r = sl_hash_get(&e->by_publisher, &m->publisher, sizeof(m->publisher));
+		if (r)
+			sl_replica_clock(r, m->rtp_ts, m->clock_hz, m->our_us);
+		break;
+	case SL_RELAY_GONE:
+		relay_gone(e, m->publisher);
+		break;
+	default:
+		relay_to_publisher(e, from, m);
+	}
+}

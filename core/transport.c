@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/transport.c — one remote peer: ICE, the DTLS handshake on a worker, and SRTP keys joined.
+ * Order of life: opened by a command → an authenticated check makes a path known → handshake → keys → connected →
+ * closed (by us, by the peer's close_notify, or after `ice.timeout` of silence) → SL_EV_CLOSED → freed. A closed
+ * transport stays, dead, until its event found room, so that a batch under way never points at freed memory. */
+#include "core/core_int.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+enum { HS_KEEP_US = 10 * 1000000, DETAIL_NONE = 0 };
+
+static void ice_timer(struct sl_timer *timer, int64_t now_us);
+static void hs_timer(struct sl_timer *timer, int64_t now_us);
+static void rtcp_timer(struct sl_timer *timer, int64_t now_us);
+static void twcc_timer(struct sl_timer *timer, int64_t now_us);
+
+/* ---- opening ---- */
+
+static int parse_fingerprints(struct sl_transport *t, const struct sl_transport_conf *conf)
+{
+	for (size_t i = 0; i < conf->fingerprint_count; i++) {
+		const struct sl_core_fingerprint *f = &conf->fingerprints[i];
+		int err;
+
+		if (t->fp_count == SL_COUNT(t->fps))
+			break;
+		err = sl_fingerprint_parse(sl_str_z(f->algorithm), sl_str_z(f->hex), &t->fps[t->fp_count]);
+		if (err == SL_EPARSE)
+			return err;
+		t->fp_count += err == SL_OK;
+	}
+	/* RFC 8122 section 5: at least one that we can compute. */
+	return t->fp_count > 0 ? SL_OK : SL_EPARSE;
+}
+
+static int init_ice(struct sl_transport *t, const struct sl_transport_conf *conf)
+{
+	struct sl_engine *e = t->eng;
+	struct sl_ice_conf ice = {.lite = conf->lite, .remote_lite = conf->remote_lite, .controlling = conf->controlling,
+				  .allow_loopback = e->conf.allow_loopback, .timeout_us = e->conf.ice_timeout_us,
+				  .local = e->conf.locals, .local_count = e->conf.local_count, .tid_tag = t->tid_tag,
+				  .rng = &e->rng, .stats = &e->stats};
+
+	return sl_ice_init(&t->ice, &ice, e->now_us);
+}
+
+static void enter_ufrag(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+	const char *now = sl_ice_local_creds(&t->ice)->ufrag;
+
+	if (t->ufrag[1][0])
+		sl_hash_del(&e->by_ufrag, t->ufrag[1], strlen(t->ufrag[1]));
+	memcpy(t->ufrag[1], t->ufrag[0], sizeof(t->ufrag[0]));
+	memset(t->ufrag[0], 0, sizeof(t->ufrag[0]));
+	memcpy(t->ufrag[0], now, SL_MIN(strlen(now), sizeof(t->ufrag[0]) - 1));
+}
+
+static int enter_tables(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+	int err;
+
+	enter_ufrag(t);
+	err = sl_hash_put(&e->by_ufrag, t->ufrag[0], strlen(t->ufrag[0]), t);
+	if (!err)
+		err = sl_hash_put(&e->by_tid, &t->tid_tag, sizeof(t->tid_tag), t);
+	return err;
+}
+
+static int open_tracks(struct sl_transport *t, const struct sl_track_conf *tracks, size_t n, struct sl_reply *reply)
+{
+	for (size_t i = 0; i < n; i++) {
+		int err = tracks[i].publish ? sl_publisher_new(t, &tracks[i], &reply->tracks[i])
+					    : sl_subscriber_new(t, &tracks[i], &reply->tracks[i]);
+
+		if (err)
+			return err;
+	}
+	return SL_OK;
+}
+
+static void init_fields(struct sl_transport *t, struct sl_engine *e, const struct sl_transport_conf *conf)
+{
+	t->eng = e;
+	t->tag = conf->tag;
+	t->dtls_client = conf->dtls_client;
+	t->opened_us = t->last_in_us = e->now_us;
+	t->tid_tag = sl_rng_u32(&e->rng);
+	t->rtcp_ssrc = sl_rng_u32(&e->rng) | 1;
+	t->srtcp_index = sl_rng_u32(&e->rng) & 0xffff;
+	sl_list_init(&t->publishers);
+	sl_list_init(&t->subscribers);
+	sl_list_init(&t->in_dead);
+	sl_timer_init(&t->ice_timer, ice_timer);
+	sl_timer_init(&t->hs_timer, hs_timer);
+	sl_timer_init(&t->rtcp_timer, rtcp_timer);
+	sl_timer_init(&t->twcc_timer, twcc_timer);
+	sl_clockmap_init(&t->clock);
+}
+
+static void free_transport(struct sl_transport *t);
+
+int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf, struct sl_reply *reply)
+{
+	uint64_t id;
+	struct sl_transport *t = sl_pool_get(&e->transports, &id);
+	int err;
+
+	if (!t)
+		return SL_EFULL;
+	t->id = id;
+	init_fields(t, e, conf);
+	err = parse_fingerprints(t, conf);
+	if (!err)
+		err = init_ice(t, conf);
+	if (!err)
+		err = enter_tables(t);
+	if (!err && conf->ufrag[0])
+		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd), e->now_us);
+	if (!err)
+		err = sl_transport_candidates(t, conf->cands, conf->cand_count, conf->end_of_candidates);
+	if (!err)
+		err = open_tracks(t, conf->tracks, conf->track_count, reply);
+	if (err) {
+		free_transport(t);
+		return err;
+	}
+	SL_STORE(&e->transport_count, e->transport_count + 1);
+	sl_stat_inc(&e->stats, SL_STAT_transports_opened);
+	reply->transport = id;
+	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
+	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
+	sl_transport_drain_ice(t);
+	return SL_OK;
+}
+
+static enum sl_ice_type type_by_name(const char *name)
+{
+	for (int i = SL_ICE_HOST; i <= SL_ICE_RELAY; i++)
+		if (strcmp(name, sl_ice_type_name((enum sl_ice_type)i)) == 0)
+			return (enum sl_ice_type)i;
+	return SL_ICE_HOST;
+}
+
+int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c, size_t n, bool end)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct sl_ice_cand cand = {.addr = c[i].addr, .priority = c[i].priority, .type = type_by_name(c[i].type)};
+
+		sl_fmt(cand.foundation, sizeof(cand.foundation), "%s", c[i].foundation);
+		/* One that cannot be used, or is too many, is no reason to end the session: the rest goes on. */
+		(void)!sl_ice_add_remote(&t->ice, &cand, t->eng->now_us);
+	}
+	if (end)
+		sl_ice_end_of_candidates(&t->ice, t->eng->now_us);
+	sl_transport_drain_ice(t);
+	return SL_OK;
+}
+
+int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *pwd, struct sl_reply *reply)
+{
+	struct sl_engine *e = t->eng;
+	int err;
+
+	sl_ice_restart(&t->ice, e->now_us);
+	err = sl_ice_set_remote(&t->ice, sl_str_z(ufrag), sl_str_z(pwd), e->now_us);
+	enter_ufrag(t);
+	if (!err)
+		err = sl_hash_put(&e->by_ufrag, t->ufrag[0], strlen(t->ufrag[0]), t);
+	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
+	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
+	sl_transport_drain_ice(t);
+	return err;
+}
+
+/* ---- closing ---- */
+
+static void leave_tables(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+
+	for (int i = 0; i < 2; i++)
+		if (t->ufrag[i][0])
+			sl_hash_del(&e->by_ufrag, t->ufrag[i], strlen(t->ufrag[i]));
+	for (unsigned i = 0; i < t->path_count; i++)
+		if (sl_hash_get(&e->by_path, &t->paths[i], sizeof(t->paths[i])) == t)
+			sl_hash_del(&e->by_path, &t->paths[i], sizeof(t->paths[i]));
+	t->path_count = 0;
+	if (sl_hash_get(&e->by_tid, &t->tid_tag, sizeof(t->tid_tag)) == t)
+		sl_hash_del(&e->by_tid, &t->tid_tag, sizeof(t->tid_tag));
+}
+
+static void free_hs(struct sl_engine *e, struct sl_hs *hs)
+{
+	sl_list_del(&hs->in_engine);
+	sl_dtls_free(hs->dtls);
+	sl_srtp_key_free(hs->rx_key);
+	sl_srtp_key_free(hs->tx_key);
+	sl_wipe(&hs->records, sizeof(hs->records));
+	sl_pool_put(&e->handshakes, hs->id);
+}
+
+/* Lets go of the handshake's context; a job in flight frees itself when it comes back. */
+static void drop_hs(struct sl_transport *t)
+{
+	struct sl_hs *hs = t->hs;
+
+	if (!hs)
+		return;
+	t->hs = NULL;
+	sl_timer_arm(&t->eng->wheel, &t->hs_timer, SL_NEVER);
+	hs->transport = 0;
+	if (hs->busy)
+		hs->orphan = true;
+	else
+		free_hs(t->eng, hs);
+}
+
+static void drop_tracks(struct sl_transport *t)
+{
+	SL_LIST_EACH(n, tmp, &t->subscribers)
+		sl_subscriber_free(SL_LIST_AT(n, struct sl_subscriber, in_transport));
+	SL_LIST_EACH(n, tmp, &t->publishers)
+		sl_publisher_free(SL_LIST_AT(n, struct sl_publisher, in_transport));
+}
+
+static void free_transport(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+
+	drop_hs(t);
+	drop_tracks(t);
+	leave_tables(t);
+	sl_timer_arm(&e->wheel, &t->ice_timer, SL_NEVER);
+	sl_timer_arm(&e->wheel, &t->rtcp_timer, SL_NEVER);
+	sl_timer_arm(&e->wheel, &t->twcc_timer, SL_NEVER);
+	sl_list_del(&t->in_dead);
+	for (unsigned i = 0; i < t->source_count; i++)
+		sl_pool_put(&e->sources, t->sources[i]->id);
+	sl_srtp_key_free(t->rx_key);
+	sl_srtp_key_free(t->tx_key);
+	sl_free(t->twcc);
+	sl_ice_fini(&t->ice);
+	sl_wipe(&t->records, sizeof(t->records));
+	sl_pool_put(&e->transports, t->id);
+}
+
+static void say_goodbye(struct sl_transport *t, enum sl_close_cause cause)
+{
+	const struct sl_path *path = sl_ice_path(&t->ice);
+	uint8_t alert[64];
+	int n;
+
+	if (cause == SL_CLOSE_BY_PEER || !path || !t->records.ready)
+		return;
+	sl_engine_flush(t->eng);
+	n = sl_dtls_write_close(&t->records, alert, sizeof(alert));
+	if (n > 0)
+		sl_send_plain(t->eng, path, alert, (size_t)n);
+}
+
+void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause)
+{
+	struct sl_engine *e = t->eng;
+
+	if (t->phase == SL_T_DEAD)
+		return;
+	say_goodbye(t, cause);
+	t->phase = SL_T_DEAD;
+	t->cause = cause;
+	drop_hs(t);
+	drop_tracks(t);
+	leave_tables(t);
+	sl_timer_arm(&e->wheel, &t->ice_timer, SL_NEVER);
+	sl_timer_arm(&e->wheel, &t->rtcp_timer, SL_NEVER);
+	sl_timer_arm(&e->wheel, &t->twcc_timer, SL_NEVER);
+	sl_list_add(&e->dead, &t->in_dead);
+	SL_STORE(&e->transport_count, e->transport_count - 1);
+	sl_stat_inc(&e->stats, SL_STAT_transports_closed);
+}
+
+void sl_transport_bury(struct sl_engine *e)
+{
+	sl_engine_flush(e);
+	SL_LIST_EACH(n, tmp, &e->dead) {
+		struct sl_transport *t = SL_LIST_AT(n, struct sl_transport, in_dead);
+		struct sl_core_event ev = {.type = SL_EV_CLOSED, .transport = t->id, .tag = t->tag, .cause = t->cause};
+
+		memcpy(ev.detail, t->detail, sizeof(ev.detail));
+		if (!e->io.event(e->io.arg, &ev))
+			return;
+		free_transport(t);
+	}
+}
+
+/* ---- events ---- */
+
+static void tell(struct sl_transport *t, int type)
+{
+	struct sl_core_event ev = {.transport = t->id, .tag = t->tag};
+
+	ev.type = type;
+	(void)t->eng->io.event(t->eng->io.arg, &ev);
+}
+
+static void connected(struct sl_transport *t)
+{
+	t->phase = SL_T_CONNECTED;
+	t->dtls_done_us = t->eng->now_us;
+	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_handshakes);
+	tell(t, SL_EV_CONNECTED);
+	sl_timer_arm_by(&t->eng->wheel, &t->rtcp_timer, t->eng->now_us + 100 * SL_MS);
+	/* Who waits for a picture asks for it now: before, there was no way to. */
+	SL_LIST_EACH(n, tmp, &t->publishers)
+		sl_feedback_keyframe(SL_LIST_AT(n, struct sl_publisher, in_transport));
+	SL_LIST_EACH(n, tmp, &t->subscribers) {
+		struct sl_subscriber *s = SL_LIST_AT(n, struct sl_subscriber, in_transport);
+
+		if (s->replica && s->conf.kind == SL_VIDEO)
+			sl_replica_want_keyframe(s->replica);
+	}
+}
+
+void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool media)
+{
+	t->last_in_us = t->eng->now_us;
+	t->rx_packets += media;
+	sl_ice_on_authentic(&t->ice, path, media, t->eng->now_us);
+	/* RFC 6347 section 4.2.4: the last flight may be asked for again until the peer shows that it has the keys. */
+	if (media && t->hs && !t->hs->busy && t->dtls_done)
+		drop_hs(t);
+	sl_transport_drain_ice(t);
+}
+
+/* ---- ICE ---- */
+
+static void remember_path(struct sl_transport *t, const struct sl_path *path)
+{
+	struct sl_engine *e = t->eng;
+	unsigned i = 0;
+
+	if (sl_hash_get(&e->by_path, path, sizeof(*path)) == t)
+		return;
+	while (i < t->path_count && !sl_path_eq(&t->paths[i], path))
+		i++;
+	if (i == t->path_count) {
+		if (i == SL_PATHS_MAX) {
+			/* The oldest that is not in use makes room. */
+			const struct sl_path *used = sl_ice_path(&t->ice);
+
+			i = used && sl_path_eq(used, &t->paths[0]) ? 1 : 0;
+			if (sl_hash_get(&e->by_path, &t->paths[i], sizeof(t->paths[i])) == t)
+				sl_hash_del(&e->by_path, &t->paths[i], sizeof(t->paths[i]));
+			memmove(&t->paths[i], &t->paths[i + 1], (SL_PATHS_MAX - 1 - i) * sizeof(t->paths[0]));
+			t->path_count--;
+		}
+		t->paths[t->path_count++] = *path;
+	}
+	(void)!sl_hash_put(&e->by_path, path, sizeof(*path), t);
+}
+
+static void start_dtls(struct sl_transport *t);
+
+static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
+{
+	if (ev->type == SL_ICE_EV_PATH) {
+		if (ev->path.remote.family)
+			start_dtls(t);
+		return;
+	}
+	switch (ev->state) {
+	case SL_ICE_FAILED:
+		sl_stat_inc(&t->eng->stats, SL_STAT_ice_timeouts);
+		sl_transport_close(t, t->phase == SL_T_CONNECTED ? SL_CLOSE_TIMEOUT : SL_CLOSE_NEVER_CONNECTED);
+		break;
+	case SL_ICE_DISCONNECTED:
+		t->disconnected = true;
+		tell(t, SL_EV_DISCONNECTED);
+		break;
+	case SL_ICE_CONNECTED:
+		if (t->disconnected)
+			tell(t, SL_EV_RECONNECTED);
+		t->disconnected = false;
+		break;
+	default:
+		break;
+	}
+}
+
+void sl_transport_drain_ice(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+	struct sl_ice_event ev;
+	struct sl_dgram out;
+
+	while (t->phase != SL_T_DEAD && sl_ice_pull(&t->ice, &out))
+		sl_send_plain(e, &out.path, out.data, out.len);
+	while (t->phase != SL_T_DEAD && sl_ice_event(&t->ice, &ev))
+		on_ice_event(t, &ev);
+	if (t->phase != SL_T_DEAD)
+		sl_timer_arm(&e->wheel, &t->ice_timer, sl_ice_deadline_us(&t->ice));
+}
+
+static void ice_timer(struct sl_timer *timer, int64_t now_us)
+{
+	struct sl_transport *t = SL_CONTAINER(timer, struct sl_transport, ice_timer);
+
+	sl_ice_tick(&t->ice, now_us);
+	sl_transport_drain_ice(t);
+}
+
+void sl_transport_stun(struct sl_transport *t, const struct sl_in *in)
+{
+	struct sl_dgram d = {.path = in->path, .data = in->data, .len = in->len};
+
+	if (t->phase == SL_T_DEAD || sl_ice_recv(&t->ice, &d, t->eng->now_us) < 0)
+		return;
+	t->last_in_us = t->eng->now_us;
+	if (sl_ice_is_valid(&t->ice, &in->path))
+		remember_path(t, &in->path);
+	sl_transport_drain_ice(t);
+}
+
+/* ---- DTLS ---- */
+
+/* The table of handshakes is full: the oldest that is not being worked on goes, and may begin anew (M7). */
+static void evict_hs(struct sl_engine *e)
+{
+	SL_LIST_EACH(n, tmp, &e->hs_list) {
+		struct sl_hs *hs = SL_LIST_AT(n, struct sl_hs, in_engine);
+		struct sl_transport *t = sl_pool_at(&e->transports, hs->transport);
+
+		if (hs->busy || !t)
+			continue;
+		drop_hs(t);
+		return;
+	}
+}
+
+static struct sl_hs *new_hs(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+	struct sl_dtls_conf conf = {.client = t->dtls_client, .cert = e->conf.cert, .peer_count = t->fp_count, .rng = &e->rng};
+	uint64_t id;
+	struct sl_hs *hs = sl_pool_get(&e->handshakes, &id);
+
+	if (!hs) {
+		evict_hs(e);
+		hs = sl_pool_get(&e->handshakes, &id);
+	}
+	if (!hs)
+		return NULL;
+	memcpy(conf.peer, t->fps, sizeof(conf.peer));
+	hs->id = id;
+	hs->transport = t->id;
+	hs->loop = e->conf.loop;
+	hs->deadline_us = SL_NEVER;
+	sl_list_add(&e->hs_list, &hs->in_engine);
+	if (sl_dtls_new(&conf, &hs->dtls) < 0) {
+		free_hs(e, hs);
+		return NULL;
+	}
+	return hs;
+}
+
+/* Hands the handshake to a worker when there is something to do. */
+static void kick_hs(struct sl_transport *t, bool tick)
+{
+	struct sl_hs *hs = t->hs;
+
+	if (!hs || hs->busy)
+		return;
+	for (unsigned i = 0; i < hs->wait_count; i++)
+		hs->in[i] = hs->wait[i];
+	hs->in_count = hs->wait_count;
+	hs->tick = tick || hs->deadline_us <= t->eng->now_us;
+	if (hs->in_count == 0 && !hs->tick)
+		return;
+	hs->now_us = t->eng->now_us;
+	hs->busy = true;
+	if (t->eng->io.handshake(t->eng->io.arg, hs)) {
+		hs->wait_count = 0;
+		return;
+	}
+	hs->busy = false;
+	hs->in_count = 0;
+	sl_timer_arm_by(&t->eng->wheel, &t->hs_timer, t->eng->now_us + 20 * SL_MS);
+}
+
+/* We are the client, and there is a way to the peer now: the ClientHello goes out. */
+static void start_dtls(struct sl_transport *t)
+{
+	if (!t->dtls_client || t->dtls_done || t->hs)
+		return;
+	t->hs = new_hs(t);
+	if (t->hs)
+		kick_hs(t, true);
+	else
+		sl_timer_arm_by(&t->eng->wheel, &t->hs_timer, t->eng->now_us + 100 * SL_MS);
+}
+
+static bool is_goodbye(struct sl_transport *t, const struct sl_in *in)
+{
+	if (!t->records.ready || !sl_dtls_is_close(&t->records, in->data, in->len))
+		return false;
+	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_closed_by_peer);
+	sl_transport_close(t, SL_CLOSE_BY_PEER);
+	return true;
+}
+
+void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in)
+{
+	struct sl_engine *e = t->eng;
+
+	if (t->phase == SL_T_DEAD || is_goodbye(t, in))
+		return;
+	if (!t->hs && !t->dtls_done)
+		t->hs = new_hs(t);
+	if (!t->hs || t->hs->wait_count == SL_HS_IN || in->len > SL_HS_DGRAM) {
+		sl_stat_inc(&e->stats, SL_STAT_dtls_dropped);
+		return;
+	}
+	t->dtls_path = in->path;
+	t->hs->wait[t->hs->wait_count].len = (uint16_t)in->len;
+	memcpy(t->hs->wait[t->hs->wait_count++].data, in->data, in->len);
+	kick_hs(t, false);
+}
+
+static void hs_timer(struct sl_timer *timer, int64_t now_us)
+{
+	struct sl_transport *t = SL_CONTAINER(timer, struct sl_transport, hs_timer);
+
+	if (t->dtls_done && now_us >= t->dtls_done_us + HS_KEEP_US) {
+		if (t->hs && !t->hs->busy)
+			drop_hs(t);
+		return;
+	}
+	if (!t->hs && sl_ice_path(&t->ice))
+		start_dtls(t);
+	else
+		kick_hs(t, false);
+}
+
+static void take_keys(struct sl_transport *t, struct sl_hs *hs)
+{
+	t->records = hs->records;
+	t->rx_key = hs->rx_key;
+	t->tx_key = hs->tx_key;
+	hs->rx_key = hs->tx_key = NULL;
+	sl_wipe(&hs->records, sizeof(hs->records));
+	t->dtls_done = true;
+	connected(t);
+}
+
+static void send_flight(struct sl_transport *t, const struct sl_hs *hs)
+{
+	const struct sl_path *path = sl_ice_path(&t->ice);
+
+	/* Before a pair is nominated the answer goes where the question came from: a validated address. */
+	if (!path && t->dtls_path.remote.family && sl_ice_is_valid(&t->ice, &t->dtls_path))
+		path = &t->dtls_path;
+	for (unsigned i = 0; path && i < hs->out_count; i++)
+		sl_send_plain(t->eng, path, hs->out[i].data, hs->out[i].len);
+}
+
+void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs)
+{
+	struct sl_engine *e = t->eng;
+
+	send_flight(t, hs);
+	sl_stat_add(&e->stats, SL_STAT_dtls_dropped, hs->dropped);
+	sl_stat_add(&e->stats, SL_STAT_dtls_restarted, hs->restarts);
+	if (hs->state == SL_DTLS_CONNECTED && hs->keys_taken && !t->dtls_done)
+		take_keys(t, hs);
+	if (hs->state == SL_DTLS_FAILED && !t->dtls_done) {
+		sl_stat_inc(&e->stats, hs->cause == SL_DTLS_FINGERPRINT ? SL_STAT_dtls_bad_fingerprint : SL_STAT_dtls_failed);
+		sl_fmt(t->detail, sizeof(t->detail), "%s", sl_dtls_cause_text(hs->cause));
+		sl_transport_close(t, SL_CLOSE_DTLS);
+		return;
+	}
+	if (t->hs && t->hs->wait_count > 0)
+		kick_hs(t, false);
+	if (t->hs && !t->hs->busy) {
+		int64_t due_us = hs->deadline_us;
+
+		if (t->dtls_done)
+			due_us = SL_MIN(due_us, t->dtls_done_us + HS_KEEP_US);
+		sl_timer_arm(&e->wheel, &t->hs_timer, due_us);
+	}
+}
+
+void sl_engine_handshake(struct sl_engine *e, struct sl_hs *hs, int64_t now_us)
+{
+	struct sl_transport *t = sl_pool_at(&e->transports, hs->transport);
+
+	e->now_us = now_us;
+	hs->busy = false;
+	if (!t || hs->orphan)
+		free_hs(e, hs);
+	else
+		sl_transport_handshake_done(t, hs);
+}
+
+/* ---- sources ---- */
+
+struct sl_source *sl_transport_source(struct sl_transport *t, uint32_t ssrc)
+{
+	for (unsigned i = 0; i < t->source_count; i++)
+		if (t->sources[i]->ssrc == ssrc)
+			return t->sources[i];
+	return NULL;
+}
+
+void sl_transport_drop_source(struct sl_transport *t, uint32_t ssrc)
+{
+	for (unsigned i = 0; i < t->source_count; i++) {
+		if (t->sources[i]->ssrc != ssrc)
+			continue;
+		sl_pool_put(&t->eng->sources, t->sources[i]->id);
+		t->sources[i] = t->sources[--t->source_count];
+		if (t->rx_key)
+			sl_srtp_key_forget(t->rx_key, ssrc);
+		return;
+	}
+}
+
+/* Mere RTCP senders make room for others, the longest unheard first; tracks never do. */
+static void evict_source(struct sl_transport *t)
+{
+	const struct sl_source *oldest = NULL;
+
+	for (unsigned i = 0; i < t->source_count; i++)
+		if (!t->sources[i]->pub && (!oldest || t->sources[i]->used_us < oldest->used_us))
+			oldest = t->sources[i];
+	if (oldest)
+		sl_transport_drop_source(t, oldest->ssrc);
+}
+
+struct sl_source *sl_transport_add_source(struct sl_transport *t, uint32_t ssrc)
+{
+	struct sl_source *s;
+	uint64_t id;
+
+	if (t->source_count == SL_SOURCES_MAX)
+		evict_source(t);
+	if (t->source_count == SL_SOURCES_MAX)
+		return NULL;
+	s = sl_pool_get(&t->eng->sources, &id);
+	if (!s)
+		return NULL;
+	s->id = id;
+	s->ssrc = ssrc;
+	t->sources[t->source_count++] = s;
+	return s;
+}
+
+/* ---- timers of feedback, and information ---- */
+
+static void rtcp_timer(struct sl_timer *timer, int64_t now_us)
+{
+	(void)now_us;
+	sl_feedback_report(SL_CONTAINER(timer, struct sl_transport, rtcp_timer));
+}
+
+static void twcc_timer(struct sl_timer *timer, int64_t now_us)
+{
+	(void)now_us;
+	sl_feedback_twcc(SL_CONTAINER(timer, struct sl_transport, twcc_timer));
+}
+
+void sl_transport_info(struct sl_transport *t, struct sl_transport_info *out)
+{
+	const struct sl_path *path = sl_ice_path(&t->ice);
+
+	*out = (struct sl_transport_info){.connected = t->phase == SL_T_CONNECTED,
+					  .silent_us = t->eng->now_us - t->last_in_us, .rx_packets = t->rx_packets,
+					  .tx_packets = t->tx_packets, .rx_bytes = t->rx_bytes, .tx_bytes = t->tx_bytes,
+					  .rtt_us = sl_ice_rtt_us(&t->ice)};
+	if (path)
+		out->path = *path;
+	SL_LIST_EACH(n, tmp, &t->publishers) {
+		const struct sl_publisher *p = SL_LIST_AT(n, struct sl_publisher, in_transport);
+
+		out->keyframes += p->keyframes;
+		out->lost += sl_rx_lost(&p->rx);
+	}
+}
