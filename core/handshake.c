@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/handshake.c — the workers that do public-key cryptography, so that no media loop ever waits for it.
+ * One queue in per loop and one per loop back, each with a single producer and a single consumer at a time: loops
+ * never lock; workers lock among themselves to take a job or to give one back. They run at nice 10. */
+#include "core/core_int.h"
+#include "core/base/mem.h"
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { QUEUE = 1024, NICE = 10 };
+
+struct sl_hs_pool {
+	struct sl_hs_pool_conf conf;
+	struct sl_ring in[SL_CORE_LOOPS_MAX], back[SL_CORE_LOOPS_MAX];
+	pthread_mutex_t take, give;
+	sem_t jobs;
+	pthread_t threads[SL_CORE_LOOPS_MAX];
+	unsigned started;
+	bool stop;
+	uint32_t waiting;                       /* jobs submitted and not finished */
+	uint32_t step_us;                       /* smoothed cost of a step */
+	unsigned next;                          /* loop to look at first, in turn */
+};
+
+/* ---- one step ---- */
+
+static void take_keys(struct sl_hs *hs)
+{
+	struct sl_dtls_keys keys;
+
+	if (hs->keys_taken || sl_dtls_keys(hs->dtls, &keys) < 0)
+		return;
+	hs->records = keys.records;
+	hs->profile = keys.local.profile;
+	if (sl_srtp_key_new(SL_SRTP_LIBSRTP, &keys.remote, false, &hs->rx_key) < 0 ||
+	    sl_srtp_key_new(SL_SRTP_LIBSRTP, &keys.local, true, &hs->tx_key) < 0) {
+		sl_srtp_key_free(hs->rx_key);
+		hs->rx_key = NULL;
+		hs->state = SL_DTLS_FAILED;
+		hs->cause = SL_DTLS_NOMEM;
+	} else {
+		hs->keys_taken = true;
+	}
+	sl_wipe(&keys, sizeof(keys));
+}
+
+static void collect(struct sl_hs *hs)
+{
+	const uint8_t *data;
+	size_t len;
+
+	while (hs->out_count < SL_HS_OUT && sl_dtls_pull(hs->dtls, &data, &len)) {
+		if (len > SL_HS_DGRAM)
+			continue;
+		hs->out[hs->out_count].len = (uint16_t)len;
+		memcpy(hs->out[hs->out_count++].data, data, len);
+	}
+}
+
+void sl_hs_run(struct sl_hs *hs, const struct sl_rng *rng)
+{
+	hs->out_count = 0;
+	sl_dtls_set_rng(hs->dtls, rng);
+	for (unsigned i = 0; i < hs->in_count; i++) {
+		sl_dtls_recv(hs->dtls, hs->in[i].data, hs->in[i].len, hs->now_us);
+		collect(hs);
+	}
+	if (hs->tick)
+		sl_dtls_tick(hs->dtls, hs->now_us);
+	collect(hs);
+	hs->in_count = 0;
+	hs->tick = false;
+	hs->state = sl_dtls_state(hs->dtls);
+	hs->cause = sl_dtls_cause(hs->dtls);
+	hs->deadline_us = sl_dtls_deadline_us(hs->dtls);
+	hs->dropped = sl_dtls_take_dropped(hs->dtls);
+	hs->restarts = sl_dtls_take_restarts(hs->dtls);
+	if (hs->state == SL_DTLS_CONNECTED)
+		take_keys(hs);
+}
+
+/* ---- the pool ---- */
+
+static struct sl_hs *take_job(struct sl_hs_pool *p)
+{
+	struct sl_hs *hs = NULL;
+
+	pthread_mutex_lock(&p->take);
+	for (unsigned i = 0; i < p->conf.loops && !hs; i++) {
+		struct sl_ring *r = &p->in[(p->next + i) % p->conf.loops];
+		struct sl_hs **slot = sl_ring_peek(r);
+
+		if (!slot)
+			continue;
+		hs = *slot;
+		sl_ring_pop(r);
+		p->next = (p->next + i + 1) % p->conf.loops;
+	}
+	pthread_mutex_unlock(&p->take);
+	return hs;
+}
+
+static void give_back(struct sl_hs_pool *p, struct sl_hs *hs)
+{
+	unsigned loop = hs->loop;
+	struct sl_hs **slot;
+
+	pthread_mutex_lock(&p->give);
+	slot = sl_ring_slot(&p->back[loop], 0);
+	SL_ASSERT(slot);                /* as large as the queue in, and a session has one job in flight */
+	*slot = hs;
+	sl_ring_push(&p->back[loop]);
+	pthread_mutex_unlock(&p->give);
+	__atomic_sub_fetch(&p->waiting, 1, __ATOMIC_RELAXED);
+	p->conf.wake(p->conf.arg, loop);
+}
+
+static void *work(void *arg)
+{
+	struct sl_hs_pool *p = arg;
+	struct sl_rng rng = {0};
+
+	/* Linux: the nice value is the thread's own. Loops come first. */
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+	if (sl_rng_system_new(&rng) < 0)
+		return NULL;
+	for (;;) {
+		struct sl_hs *hs;
+		int64_t began_us;
+		int64_t took_us;
+
+		while (sem_wait(&p->jobs) < 0)
+			;
+		if (__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE))
+			break;
+		hs = take_job(p);
+		if (!hs)
+			continue;
+		began_us = sl_now_us();
+		sl_hs_run(hs, &rng);
+		took_us = sl_now_us() - began_us;
+		SL_STORE(&p->step_us, (uint32_t)((SL_LOAD(&p->step_us) * 7 + (uint64_t)took_us) / 8));
+		give_back(p, hs);
+	}
+	sl_rng_system_free(&rng);
+	return NULL;
+}
+
+static int init_rings(struct sl_hs_pool *p)
+{
+	int err = SL_OK;
+
+	for (unsigned i = 0; i < p->conf.loops && !err; i++) {
+		err = sl_ring_init(&p->in[i], sizeof(struct sl_hs *), QUEUE);
+		if (!err)
+			err = sl_ring_init(&p->back[i], sizeof(struct sl_hs *), 2 * QUEUE);
+	}
+	return err;
+}
+
+int sl_hs_pool_new(const struct sl_hs_pool_conf *conf, struct sl_hs_pool **out)
+{
+	struct sl_hs_pool *p = sl_zalloc(sizeof(*p));
+	int err;
+
+	if (!p)
+		return SL_ENOMEM;
+	p->conf = *conf;
+	p->step_us = 2000;
+	pthread_mutex_init(&p->take, NULL);
+	pthread_mutex_init(&p->give, NULL);
+	sem_init(&p->jobs, 0, 0);
+	err = init_rings(p);
+	while (!err && p->started < conf->threads) {
+		if (pthread_create(&p->threads[p->started], NULL, work, p))
+			err = SL_ENOMEM;
+		else
+			p->started++;
+	}
+	if (err) {
+		sl_hs_pool_free(p);
+		return err;
+	}
+	*out = p;
+	return SL_OK;
+}
+
+void sl_hs_pool_free(struct sl_hs_pool *p)
+{
+	if (!p)
+		return;
+	__atomic_store_n(&p->stop, true, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < p->started; i++)
+		sem_post(&p->jobs);
+	for (unsigned i = 0; i < p->started; i++)
+		pthread_join(p->threads[i], NULL);
+	for (unsigned i = 0; i < p->conf.loops; i++) {
+		sl_ring_fini(&p->in[i]);
+		sl_ring_fini(&p->back[i]);
+	}
+	pthread_mutex_destroy(&p->take);
+	pthread_mutex_destroy(&p->give);
+	sem_destroy(&p->jobs);
+	sl_free(p);
+}
+
+bool sl_hs_submit(struct sl_hs_pool *p, unsigned loop, struct sl_hs *hs)
+{
+	struct sl_hs **slot = sl_ring_slot(&p->in[loop], 0);
+
+	if (!slot)
+		return false;
+	*slot = hs;
+	sl_ring_push(&p->in[loop]);
+	__atomic_add_fetch(&p->waiting, 1, __ATOMIC_RELAXED);
+	sem_post(&p->jobs);
+	return true;
+}
+
+struct sl_hs *sl_hs_finished(struct sl_hs_pool *p, unsigned loop)
+{
+	struct sl_hs **slot = sl_ring_peek(&p->back[loop]);
+	struct sl_hs *hs;
+
+	if (!slot)
+		return NULL;
+	hs = *slot;
+	sl_ring_pop(&p->back[loop]);
+	return hs;
+}
+
+int64_t sl_hs_wait_us(const struct sl_hs_pool *p)
+{
+	return (int64_t)SL_LOAD(&p->waiting) * SL_LOAD(&p->step_us) / SL_MAX(p->conf.threads, 1u);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/loop.c — a media loop: the engine of engine.c on a thread of its own, with sockets, a clock and rings.
+ * Every wake-up reads the clock once, feeds what came, runs the timers that are due, then seals and sends all of it. */
+#include "core/core_int.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <uv.h>
+
+enum { COMMANDS = 1024, NOTES = 8192, READS_PER_WAKE = 4 };
+
+struct sl_socket {
+	uv_poll_t poll;
+	struct sl_udp udp;
+	struct sl_loop *loop;
+};
+
+struct sl_loop {
+	struct sl_loop_conf conf;
+	/* owned */
+	struct sl_engine engine;
+	struct sl_rng rng;
+	struct sl_socket sockets[SL_CORE_LOCALS_MAX];
+	size_t socket_count;
+	struct sl_udp_bufs *bufs;
+	struct sl_ring commands;                /* control thread → loop: struct sl_cmd * */
+	struct sl_ring notes;                   /* loop → control thread: struct sl_note */
+	struct sl_ring relay[SL_CORE_LOOPS_MAX];        /* from this loop to loop i */
+	uv_loop_t uv;
+	uv_async_t async;
+	uv_timer_t timer;
+	pthread_t thread;
+	/* state */
+	bool uv_ready, started, stopping;
+	uint64_t relay_dirty;                   /* loops to wake at the end of this turn */
+	bool control_dirty;
+	int64_t timer_due_us, last_rx_us;
+};
+
+/* ---- what the engine asks for ---- */
+
+static int same_socket(const struct sl_out *out, int n)
+{
+	int i = 1;
+
+	while (i < n && out[i].path.sock == out[0].path.sock)
+		i++;
+	return i;
+}
+
+static void io_send(void *arg, const struct sl_out *out, int n)
+{
+	struct sl_loop *l = arg;
+
+	while (n > 0) {
+		int run = same_socket(out, n);
+		int sent = out[0].path.sock < l->socket_count
+			? sl_udp_send(&l->sockets[out[0].path.sock].udp, l->bufs, out, run) : 0;
+
+		if (sent < run)
+			sl_stat_add(&l->engine.stats, SL_STAT_tx_dropped, (uint64_t)(run - sent));
+		out += run;
+		n -= run;
+	}
+}
+
+static bool io_handshake(void *arg, struct sl_hs *hs)
+{
+	struct sl_loop *l = arg;
+
+	return sl_hs_submit(l->conf.hs_pool, l->engine.conf.loop, hs);
+}
+
+static struct sl_relay_msg *io_relay_slot(void *arg, unsigned loop, uint32_t reserve)
+{
+	struct sl_loop *l = arg;
+
+	return loop < l->conf.loops ? sl_ring_slot(&l->relay[loop], reserve) : NULL;
+}
+
+static void io_relay_push(void *arg, unsigned loop)
+{
+	struct sl_loop *l = arg;
+
+	sl_ring_push(&l->relay[loop]);
+	l->relay_dirty |= UINT64_C(1) << loop;
+}
+
+/* Replies have their room kept: at most COMMANDS of them can be under way. */
+static bool io_event(void *arg, const struct sl_core_event *ev)
+{
+	struct sl_loop *l = arg;
+	struct sl_note *note = sl_ring_slot(&l->notes, ev->type == SL_EV_LEVEL ? NOTES / 2 : COMMANDS);
+
+	if (!note)
+		return false;
+	note->cmd = NULL;
+	note->ev = *ev;
+	sl_ring_push(&l->notes);
+	l->control_dirty = true;
+	return true;
+}
+
+/* ---- a turn ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+static void arm_timer(struct sl_loop *l, int64_t now_us)
+{
+	int64_t due_us = sl_engine_deadline_us(&l->engine);
+	int64_t left_us = due_us - now_us;
+
+	if (due_us == l->timer_due_us)
+		return;
+	l->timer_due_us = due_us;
+	if (due_us == SL_NEVER)
+		uv_timer_stop(&l->timer);
+	else
+		uv_timer_start(&l->timer, on_timer, left_us > 0 ? (uint64_t)(left_us + SL_MS - 1) / SL_MS : 0, 0);
+}
+
+static void finish(struct sl_loop *l, int64_t now_us)
+{
+	sl_engine_tick(&l->engine, now_us);
+	sl_engine_flush(&l->engine);
+	for (; l->relay_dirty; l->relay_dirty &= l->relay_dirty - 1)
+		sl_loop_wake(l->conf.peers[__builtin_ctzll(l->relay_dirty)]);
+	if (l->control_dirty)
+		l->conf.wake_control(l->conf.arg);
+	l->control_dirty = false;
+	arm_timer(l, now_us);
+}
+
+static int64_t begin(struct sl_loop *l)
+{
+	int64_t now_us = sl_now_us();
+
+	uv_update_time(&l->uv);
+	return now_us;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct sl_loop *l = timer->data;
+
+	l->timer_due_us = SL_NEVER;
+	finish(l, begin(l));
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct sl_socket *s = poll->data;
+	struct sl_loop *l = s->loop;
+	int64_t now_us = begin(l);
+	struct sl_in in[SL_UDP_BATCH];
+
+	(void)events;
+	for (int i = 0; status == 0 && i < READS_PER_WAKE; i++) {
+		int n = sl_udp_recv(&s->udp, l->bufs, in, now_us, &l->last_rx_us);
+
+		if (n > 0)
+			sl_engine_recv(&l->engine, in, n, now_us);
+		if (n < SL_UDP_BATCH)
+			break;
+	}
+	finish(l, now_us);
+}
+
+static void run_commands(struct sl_loop *l, int64_t now_us)
+{
+	struct sl_cmd **slot;
+
+	while ((slot = sl_ring_peek(&l->commands))) {
+		struct sl_cmd *cmd = *slot;
+		struct sl_note *note;
+
+		sl_ring_pop(&l->commands);
+		sl_engine_command(&l->engine, cmd, now_us);
+		l->stopping |= cmd->type == SL_CMD_STOP;
+		note = sl_ring_slot(&l->notes, 0);
+		SL_ASSERT(note);        /* room is kept for every command under way */
+		note->cmd = cmd;
+		sl_ring_push(&l->notes);
+		l->control_dirty = true;
+	}
+}
+
+static void run_relays(struct sl_loop *l, int64_t now_us)
+{
+	for (unsigned i = 0; i < l->conf.loops; i++) {
+		struct sl_ring *r = &l->conf.peers[i]->relay[l->engine.conf.loop];
+		struct sl_relay_msg *m;
+
+		if (i == l->engine.conf.loop)
+			continue;
+		while ((m = sl_ring_peek(r))) {
+			sl_engine_relay(&l->engine, i, m, now_us);
+			sl_ring_pop(r);
+		}
+	}
+}
+
+static void close_handles(struct sl_loop *l)
+{
+	for (size_t i = 0; i < l->socket_count; i++)
+		uv_close((uv_handle_t *)&l->sockets[i].poll, NULL);
+	uv_close((uv_handle_t *)&l->async, NULL);
+	uv_close((uv_handle_t *)&l->timer, NULL);
+}
+
+static void on_wake(uv_async_t *async)
+{
+	struct sl_loop *l = async->data;
+	int64_t now_us = begin(l);
+	struct sl_hs *hs;
+
+	run_relays(l, now_us);
+	while ((hs = sl_hs_finished(l->conf.hs_pool, l->engine.conf.loop)))
+		sl_engine_handshake(&l->engine, hs, now_us);
+	run_commands(l, now_us);
+	finish(l, now_us);
+	if (l->stopping && !uv_is_closing((uv_handle_t *)&l->async))
+		close_handles(l);
+}
+
+static void *loop_main(void *arg)
+{
+	struct sl_loop *l = arg;
+	char name[16];
+
+	sl_fmt(name, sizeof(name), "media-%u", l->engine.conf.loop);
+	pthread_setname_np(pthread_self(), name);
+	if (sl_log_thread_ring() < 0)
+		SL_LOG(WARN, LOOP, "no memory for a log ring", SL_KU("loop", l->engine.conf.loop));
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+/* ---- making and ending ---- */
+
+static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
+{
+	struct sl_engine_conf *ec = &l->conf.engine;
+
+	for (size_t i = 0; i < l->conf.bind_count; i++) {
+		struct sl_socket *s = &l->sockets[i];
+		int err = sl_udp_open(&s->udp, &l->conf.binds[i], why);
+
+		if (err)
+			return err;
+		l->socket_count++;
+		s->loop = l;
+		s->udp.index = (uint32_t)i;
+		ec->locals[i] = (struct sl_ice_cand){.addr = s->udp.local, .sock = (uint32_t)i, .type = SL_ICE_HOST,
+						     .priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i))};
+		sl_fmt(ec->locals[i].foundation, sizeof(ec->locals[i].foundation), "%zu", i + 1);
+		ec->allow_loopback |= sl_addr_is_loopback(&s->udp.local);
+	}
+	ec->local_count = l->socket_count;
+	return SL_OK;
+}
+
+static int init_rings(struct sl_loop *l)
+{
+	int err = sl_ring_init(&l->commands, sizeof(struct sl_cmd *), COMMANDS);
+
+	if (!err)
+		err = sl_ring_init(&l->notes, sizeof(struct sl_note), NOTES);
+	for (unsigned i = 0; i < l->conf.loops && !err; i++)
+		if (i != l->conf.engine.loop)
+			err = sl_ring_init(&l->relay[i], sizeof(struct sl_relay_msg), SL_RELAY_SLOTS);
+	return err;
+}
+
+static int init_uv(struct sl_loop *l)
+{
+	if (uv_loop_init(&l->uv) < 0)
+		return SL_ENOMEM;
+	l->uv_ready = true;
+	uv_async_init(&l->uv, &l->async, on_wake);
+	uv_timer_init(&l->uv, &l->timer);
+	l->async.data = l->timer.data = l;
+	l->timer_due_us = SL_NEVER;
+	for (size_t i = 0; i < l->socket_count; i++) {
+		uv_poll_init(&l->uv, &l->sockets[i].poll, l->sockets[i].udp.fd);
+		l->sockets[i].poll.data = &l->sockets[i];
+		uv_poll_start(&l->sockets[i].poll, UV_READABLE, on_readable);
+	}
+	return SL_OK;
+}
+
+int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out, struct sl_core_why *why)
+{
+	struct sl_loop *l = sl_zalloc(sizeof(*l));
+	struct sl_engine_io io = {.arg = l, .send = io_send, .handshake = io_handshake, .relay_slot = io_relay_slot,
+				  .relay_push = io_relay_push, .event = io_event};
+	int err;
+
+	if (!l)
+		return SL_ENOMEM;
+	l->conf = *conf;
+	err = open_sockets(l, why);
+	if (!err)
+		err = sl_rng_system_new(&l->rng);
+	if (!err)
+		err = init_rings(l);
+	l->bufs = err ? NULL : sl_udp_bufs_new();
+	if (!err && !l->bufs)
+		err = SL_ENOMEM;
+	if (!err)
+		err = sl_engine_init(&l->engine, &l->conf.engine, &io, &l->rng, sl_now_us());
+	if (!err)
+		err = init_uv(l);
+	if (err) {
+		sl_loop_free(l);
+		return err;
+	}
+	*out = l;
+	return SL_OK;
+}
+
+int sl_loop_start(struct sl_loop *l)
+{
+	if (pthread_create(&l->thread, NULL, loop_main, l))
+		return SL_ENOMEM;
+	l->started = true;
+	return SL_OK;
+}
+
+void sl_loop_join(struct sl_loop *l)
+{
+	if (!l || !l->started)
+		return;
+	pthread_join(l->thread, NULL);
+	l->started = false;
+}
+
+void sl_loop_free(struct sl_loop *l)
+{
+	if (!l)
+		return;
+	if (l->uv_ready && !l->stopping) {
+		close_handles(l);
+		uv_run(&l->uv, UV_RUN_DEFAULT);
+	}
+	if (l->uv_ready)
+		SL_ASSERT(uv_loop_close(&l->uv) == 0);
+	sl_engine_fini(&l->engine);
+	for (size_t i = 0; i < l->socket_count; i++)
+		sl_udp_close(&l->sockets[i].udp);
+	sl_udp_bufs_free(l->bufs);
+	sl_ring_fini(&l->commands);
+	sl_ring_fini(&l->notes);
+	for (unsigned i = 0; i < SL_CORE_LOOPS_MAX; i++)
+		sl_ring_fini(&l->relay[i]);
+	sl_rng_system_free(&l->rng);
+	sl_free(l);
+}
+
+bool sl_loop_post(struct sl_loop *l, struct sl_cmd *cmd)
+{
+	struct sl_cmd **slot = sl_ring_slot(&l->commands, 0);
+
+	if (!slot)
+		return false;
+	*slot = cmd;
+	sl_ring_push(&l->commands);
+	sl_loop_wake(l);
+	return true;
+}
+
+struct sl_note *sl_loop_note(struct sl_loop *l)
+{
+	return sl_ring_peek(&l->notes);
+}
+
+void sl_loop_note_done(struct sl_loop *l)
+{
+	sl_ring_pop(&l->notes);
+}
+
+void sl_loop_wake(struct sl_loop *l)
+{
+	uv_async_send(&l->async);
+}
+
+struct sl_engine *sl_loop_engine(struct sl_loop *l)
+{
+	return &l->engine;
+}
+
+size_t sl_loop_locals(const struct sl_loop *l, struct sl_addr *out, size_t cap)
+{
+	size_t n = SL_MIN(l->socket_count, cap);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = l->sockets[i].udp.local;
+	return n;
+}
