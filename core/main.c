@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/main.c — the composition root: options, start, signals, end.
+ * SIGTERM drains: no new sessions, then at most `drain_s` for those that are there, then a clean end. SIGINT or a
+ * second SIGTERM ends at once. SIGHUP reads http.cert and http.key again. Exit status 0 for each clean end. */
+#include "api/api.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/rng.h"
+#include "core/core.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#ifndef SLUICE_VERSION
+#define SLUICE_VERSION "0.1.0"
+#endif
+
+enum { DRAIN_LOOK_MS = 100, REFERENCE_MAX = 65536, SIGNALS = 3 };
+
+struct server {
+	struct sl_config conf;
+	struct sl_core *core;
+	struct sl_api *api;
+	struct sl_rng rng;
+	uv_loop_t loop;
+	uv_signal_t signals[SIGNALS];
+	uv_timer_t drain;
+	int64_t drain_left_ms;
+	bool draining;
+};
+
+extern char **environ;
+
+static void on_event(void *arg, const struct sl_core_event *ev)
+{
+	struct server *s = arg;
+
+	if (s->api)
+		sl_api_event(s->api, ev);
+}
+
+/* ---- stopping ---- */
+
+static void stop(struct server *s, const char *why)
+{
+	SL_LOG(INFO, MAIN, "stopping", SL_KS("why", why), SL_KU("sessions", sl_api_sessions(s->api)));
+	uv_stop(&s->loop);
+}
+
+static void on_drain(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+
+	s->drain_left_ms -= DRAIN_LOOK_MS;
+	if (sl_api_sessions(s->api) == 0)
+		stop(s, "drained");
+	else if (s->drain_left_ms <= 0)
+		stop(s, "drain time is over");
+}
+
+static void on_term(struct server *s)
+{
+	if (s->draining) {
+		stop(s, "second SIGTERM");
+		return;
+	}
+	s->draining = true;
+	s->drain_left_ms = s->conf.drain_us / SL_MS;
+	sl_api_drain(s->api);
+	SL_LOG(INFO, MAIN, "draining", SL_KU("sessions", sl_api_sessions(s->api)), SL_KI("at_most_s", s->conf.drain_us / SL_SEC));
+	uv_timer_start(&s->drain, on_drain, 0, DRAIN_LOOK_MS);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct server *s = handle->data;
+
+	if (signum == SIGTERM)
+		on_term(s);
+	else if (signum == SIGINT)
+		stop(s, "SIGINT");
+	else
+		sl_api_reload_cert(s->api);
+}
+
+/* ---- starting ---- */
+
+static int watch_signals(struct server *s)
+{
+	static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+	uv_timer_init(&s->loop, &s->drain);
+	s->drain.data = s;
+	for (int i = 0; i < SIGNALS; i++) {
+		uv_signal_init(&s->loop, &s->signals[i]);
+		s->signals[i].data = s;
+		if (uv_signal_start(&s->signals[i], on_signal, numbers[i]) < 0)
+			return SL_EIO;
+	}
+	return SL_OK;
+}
+
+/* T53: nothing that we write is for others, and no core file holds a key. */
+static void guard_secrets(void)
+{
+	umask(027);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static const char *host_for_url(const struct sl_config *c, char buf[SL_CONFIG_TEXT_MAX + 2])
+{
+	struct sl_addr a;
+
+	if (sl_addr_parse_ip(sl_str_z(c->http.bind), &a) < 0)
+		return c->http.bind;
+	if (sl_addr_is_any(&a))
+		return "localhost";
+	sl_fmt(buf, SL_CONFIG_TEXT_MAX + 2, a.family == 6 ? "[%s]" : "%s", c->http.bind);
+	return buf;
+}
+
+/* One JSON object in one line, with the ports that were really taken. */
+static void say_ready(struct server *s)
+{
+	char host[SL_CONFIG_TEXT_MAX + 2];
+	uint16_t port = sl_api_port(s->api);
+	const char *scheme = s->conf.http.cert[0] ? "https" : "http";
+
+	printf("{\"ready\":true,\"version\":\"%s\",\"pid\":%d,\"http\":{\"url\":\"%s://%s:%u/\",\"port\":%u},\"media\":[", SLUICE_VERSION,
+	       (int)getpid(), scheme, host_for_url(&s->conf, host), port, port);
+	for (unsigned i = 0; i < sl_core_loops(s->core); i++)
+		printf("%s{\"loop\":%u,\"port\":%u}", i ? "," : "", i, sl_core_port(s->core, i));
+	printf("]}\n");
+	fflush(stdout);
+}
+
+static int start(struct server *s)
+{
+	struct sl_core_why why = {{0}};
+	int err = watch_signals(s);
+
+	if (!err)
+		err = sl_core_new(&s->conf, &s->loop, on_event, s, &s->core, &why);
+	if (!err)
+		err = sl_api_new(&s->conf, s->core, &s->loop, &s->rng, &s->api, &why);
+	if (!err)
+		return SL_OK;
+	SL_LOG(ERROR, MAIN, "cannot start", SL_KS("why", why.text[0] ? why.text : sl_strerror(err)));
+	return err;
+}
+
+static void end(struct server *s)
+{
+	sl_api_free(s->api);
+	sl_core_free(s->core);
+	if (s->drain.data)
+		uv_close((uv_handle_t *)&s->drain, NULL);
+	for (int i = 0; i < SIGNALS; i++)
+		if (s->signals[i].data)
+			uv_close((uv_handle_t *)&s->signals[i], NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&s->loop);
+	sl_rng_system_free(&s->rng);
+	sl_log_stop();
+}
+
+static int serve(struct server *s)
+{
+	int err;
+
+	guard_secrets();
+	signal(SIGPIPE, SIG_IGN);
+	if (uv_loop_init(&s->loop) < 0 || sl_log_start(STDERR_FILENO, strcmp(s->conf.log.format, "json") == 0) < 0) {
+		fprintf(stderr, "sluice: out of memory\n");
+		return EXIT_FAILURE;
+	}
+	if (sl_log_set_levels(sl_str_z(s->conf.log.level)) < 0) {
+		fprintf(stderr, "sluice: log.level: use error, warn, info or debug, also by module: warn,ice=debug\n");
+		sl_log_stop();
+		return EXIT_FAILURE;
+	}
+	err = sl_rng_system_new(&s->rng);
+	if (err)
+		SL_LOG(ERROR, MAIN, "the system gives no randomness", SL_KS("why", sl_strerror(err)));
+	else
+		err = start(s);
+	if (!err) {
+		say_ready(s);
+		uv_run(&s->loop, UV_RUN_DEFAULT);
+	}
+	end(s);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int print(void (*write)(struct sl_buf *))
+{
+	char *text = sl_zalloc(REFERENCE_MAX);
+	struct sl_buf b;
+
+	if (!text)
+		return EXIT_FAILURE;
+	b = sl_buf(text, REFERENCE_MAX);
+	write(&b);
+	fputs(text, stdout);
+	sl_free(text);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static struct server s;
+	struct sl_config_error e;
+	enum sl_config_action action;
+	int err = sl_config_load(&s.conf, argc, argv, environ, &action, &e);
+
+	if (err) {
+		fprintf(stderr, "sluice: %s\n", e.text[0] ? e.text : sl_strerror(err));
+		return 2;
+	}
+	switch (action) {
+	case SL_CONFIG_HELP:
+		return print(sl_config_help);
+	case SL_CONFIG_REFERENCE:
+		return print(sl_config_reference);
+	case SL_CONFIG_VERSION:
+		printf("sluice %s\n", SLUICE_VERSION);
+		return EXIT_SUCCESS;
+	default:
+		return serve(&s);
+	}
+}
