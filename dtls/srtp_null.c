@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * dtls/srtp_null.c — no protection: packets pass as they are, SRTCP with its index behind it. For
+ * simulations. */
+#include "dtls/seam_int.h"
+
+static void null_seal(struct sl_srtp_op *ops, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct sl_srtp_op *op = &ops[i];
+
+		if (op->err)
+			continue;
+		op->out_len = seam_gather(op);
+		if (op->rtcp) {
+			sl_put32(op->out + op->out_len, (uint32_t)op->index | SEAM_RTCP_E);
+			op->out_len += SEAM_RTCP_INDEX_LEN;
+		}
+	}
+}
+
+static void null_open(struct sl_srtp_op *ops, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct sl_srtp_op *op = &ops[i];
+
+		if (op->err)
+			continue;
+		op->out_len = seam_gather(op) - (op->rtcp ? SEAM_RTCP_INDEX_LEN : 0u);
+	}
+}
+
+static int null_init(struct sl_srtp_key *key, const struct sl_srtp_master *master)
+{
+	(void)key;
+	(void)master;
+	return SL_OK;
+}
+
+static void null_fini(struct sl_srtp_key *key)
+{
+	(void)key;
+}
+
+static void null_forget(struct sl_srtp_key *key, uint32_t ssrc)
+{
+	(void)key;
+	(void)ssrc;
+}
+
+const struct seam_impl seam_null = {null_init, null_fini, null_forget, null_seal, null_open};
