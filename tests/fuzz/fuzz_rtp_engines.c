@@ -265,6 +265,7 @@ static void check_fb(const uint8_t *p, size_t len)
 	static uint8_t symbols[65536];
 	struct sl_rd r = sl_rd(p, len);
 	uint32_t base, count, ticks;
+	int32_t delta;
 
 	MUST(len % 4 == 0 && len <= 1200 && sl_get16(p + 2) == len / 4 - 1);
 	sl_rd_skip(&r, 12);
@@ -280,10 +281,8 @@ static void check_fb(const uint8_t *p, size_t len)
 		MUST(symbols[i] < 3);
 		if (symbols[i] == 0)
 			continue;
-		if (symbols[i] == 1)
-			ticks += sl_rd8(&r);
-		else
-			ticks += (uint32_t)(int16_t)sl_rd16(&r);
+		delta = symbols[i] == 1 ? sl_rd8(&r) : (int16_t)sl_rd16(&r);
+		ticks += (uint32_t)delta;
 		MUST(heard[seq] >= 0 && ticks == SL_MAX((uint32_t)heard[seq], 1U));
 	}
 	MUST(!r.bad && sl_rd_left(&r) < 4);
