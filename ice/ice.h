@@ -102,9 +102,10 @@ const struct sl_ice_creds *sl_ice_local_creds(const struct sl_ice *ice);
  * ours, and does not call sl_ice_restart() after it). The same again: nothing happens.
  * SL_ERANGE for lengths that RFC 8445 forbids. */
 SL_MUST_USE int sl_ice_set_remote(struct sl_ice *ice, struct sl_str ufrag, struct sl_str pwd, int64_t now_us);
-/* A peer's candidate, of the present credentials (a restart forgets them all). SL_EFULL past SL_ICE_REMOTE_MAX (dropped, session unharmed), SL_EUNSUPPORTED for one that is
- * never tried (other family than all our sockets, loopback, link-local or an address of
- * our own where not allowed), SL_ESTATE after the end of candidates or in FAILED. */
+/* A peer's candidate, of the present credentials (a restart forgets them all). SL_EFULL past SL_ICE_REMOTE_MAX
+ * (dropped, session unharmed), SL_EUNSUPPORTED for one that is never tried (other family than all our sockets,
+ * loopback, link-local or an address of our own where not allowed), SL_ESTATE after the end of candidates or in
+ * FAILED. */
 SL_MUST_USE int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us);
 void sl_ice_end_of_candidates(struct sl_ice *ice, int64_t now_us);
 SL_MUST_USE int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us);
