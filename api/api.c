@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/api.c — start, end, paths, and events of core. */
+#include "api/api_int.h"
+
+#define BIT(m) (1 << API_##m)
+
+static const struct api_route routes[] = {
+	/* first      min max methods                     cors   token  body                               and how OPTIONS says it */
+	{"whip",      2, 2, BIT(POST),                    true,  true,  "application/sdp",                 "Accept-Post",  api_whip_post},
+	{"whep",      2, 3, BIT(POST),                    true,  true,  "application/sdp",                 "Accept-Post",  api_whip_post},
+	{"sessions",  2, 2, BIT(PATCH) | BIT(DELETE),     true,  true,  "application/trickle-ice-sdpfrag", "Accept-Patch", api_session_request},
+	{"metrics",   1, 1, BIT(GET) | BIT(HEAD),         false, true,  NULL,                              NULL,           api_metrics_get},
+	{"healthz",   1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_healthz_get},
+	{"readyz",    1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_readyz_get},
+	{"",          1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_asset_get},
+	{"app.js",    1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_asset_get},
+	{"style.css", 1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_asset_get},
+};
+
+const struct api_route *api_route_find(const struct api_request *req)
+{
+	for (size_t i = 0; i < SL_COUNT(routes); i++)
+		if (sl_str_eq(req->seg[0], sl_str_z(routes[i].first)) && req->seg_count >= routes[i].min &&
+		    req->seg_count <= routes[i].max)
+			return &routes[i];
+	return NULL;
+}
+
+/* Link header lines, one per ICE server (RFC 9725 section 4.6). A value that would break the line is left out. */
+static int make_links(struct sl_api *api)
+{
+	const struct sl_config_list *servers = &api->conf->ice.servers;
+	size_t cap = 1 + servers->n * (SL_CONFIG_TEXT_MAX + 40);
+	struct sl_buf b;
+
+	api->links = sl_zalloc(cap);
+	if (!api->links)
+		return SL_ENOMEM;
+	b = sl_buf(api->links, cap);
+	for (size_t i = 0; i < servers->n; i++)
+		if (!strpbrk(servers->at[i], "<>\"\r\n \t"))
+			sl_buf_fmt(&b, "Link: <%s>; rel=\"ice-server\"\r\n", servers->at[i]);
+	api->links_len = b.n;
+	return SL_OK;
+}
+
+static int make_tables(struct sl_api *api)
+{
+	int err = sl_pool_init(&api->sessions, sizeof(struct api_session), api->conf->limits.max_sessions, 16, 0);
+
+	if (!err)
+		err = sl_hash_init(&api->ids, api->conf->limits.max_sessions, api->secret);
+	if (!err)
+		err = sl_hash_init(&api->rooms, api->conf->rooms.max, api->secret);
+	if (!err)
+		err = make_links(api);
+	return err;
+}
+
+int sl_api_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s *loop, const struct sl_rng *rng,
+	       struct sl_api **out, struct sl_core_why *why)
+{
+	struct sl_api *api = sl_zalloc(sizeof(*api));
+	int err;
+
+	(void)sl_fmt(why->text, sizeof(why->text), "out of memory");
+	if (!api)
+		return SL_ENOMEM;
+	api->conf = conf;
+	api->core = core;
+	api->loop = loop;
+	api->rng = *rng;
+	api->listen_fd = api->spare_fd = -1;
+	api->sweep_us = SL_NEVER;
+	api->bind_loopback = api_bind_is_loopback(conf);
+	sl_list_init(&api->conns);
+	sl_list_init(&api->ops);
+	sl_list_init(&api->closing);
+	sl_list_init(&api->empty_rooms);
+	sl_rng_fill(rng, api->secret, sizeof(api->secret));
+	uv_timer_init(loop, &api->tick);
+	api->tick.data = api;
+	api->handles++;
+	err = make_tables(api);
+	if (!err)
+		err = api_http_new(api, why);
+	if (!err)
+		err = api_listen_new(api, why);
+	if (err)
+		sl_api_free(api);
+	else
+		*out = api;
+	return err;
+}
+
+void sl_api_free(struct sl_api *api)
+{
+	if (!api)
+		return;
+	api->freeing = true;
+	SL_LIST_EACH(it, tmp, &api->ops) {
+		struct api_op *op = SL_LIST_AT(it, struct api_op, link);
+
+		sl_list_del(&op->link);
+		op->api = NULL;
+		if (op->conn)
+			op->conn->op = NULL;
+		op->conn = NULL;
+	}
+	api_listen_free(api);
+	api_http_free(api);
+	SL_ASSERT(api->handles == 0 && sl_list_empty(&api->conns));
+	api_rooms_fini(api);
+	sl_hash_fini(&api->ids);
+	sl_pool_fini(&api->sessions);
+	sl_free(api->links);
+	sl_wipe(api->secret, sizeof(api->secret));
+	sl_free(api);
+}
+
+uint16_t sl_api_port(const struct sl_api *api)
+{
+	return api->port;
+}
+
+void sl_api_drain(struct sl_api *api)
+{
+	api->draining = true;
+}
+
+size_t sl_api_sessions(const struct sl_api *api)
+{
+	return api->sessions.live;
+}
+
+/* ================= events ================= */
+
+static void log_event(const struct api_session *s, const char *what)
+{
+	char id[7];
+
+	api_short_id(s, id);
+	SL_LOG(INFO, WHIP, what, SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)), SL_KS("session", id));
+}
+
+static void on_closed(struct sl_api *api, struct api_session *s, const struct sl_core_event *ev)
+{
+	char why[200];
+
+	(void)sl_fmt(why, sizeof(why), "%s%s%s", sl_close_cause_text(ev->cause), ev->detail[0] ? ": " : "", ev->detail);
+	api_session_gone(api, s, why);
+}
+
+void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
+{
+	struct api_session *s = api->freeing ? NULL : api_session_by_tag(api, ev->tag);
+
+	if (!s || (!s->room && ev->type != SL_EV_CLOSED))
+		return;
+	switch (ev->type) {
+	case SL_EV_CONNECTED:
+		log_event(s, "session connected");
+		break;
+	case SL_EV_DISCONNECTED:
+		log_event(s, "session silent");
+		break;
+	case SL_EV_RECONNECTED:
+		log_event(s, "session is back");
+		break;
+	case SL_EV_CLOSED:
+		on_closed(api, s, ev);
+		break;
+	case SL_EV_MEDIA:
+		break;
+	case SL_EV_CODEC_MISMATCH:
+		log_event(s, "player has no codec for what its publisher sends");
+		break;
+	case SL_EV_LEVEL:
+		api_room_level(api, s, ev->track, ev->score);
+		break;
+	}
+}

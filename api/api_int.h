@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/api_int.h — what the files of api/ share. The words are explained in api.h. */
+#ifndef SL_API_INT_H
+#define SL_API_INT_H
+#include "api/api.h"
+#include "core/base/arena.h"
+#include "core/base/hash.h"
+#include "core/base/list.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/pool.h"
+#include "core/base/rng.h"
+#include "rtp/sdp/sdp.h"
+#include <uv.h>
+
+enum {
+	API_NAME_CHARS_MAX = 64, API_NAME_MAX = 4 * API_NAME_CHARS_MAX, /* bytes */
+	API_ID_LEN = 22,                /* base64url of 128 bits */
+	API_PATH_MAX = 1024, API_HOST_MAX = 300, API_HEAD_MAX = 1536,
+	API_SEGMENTS_MAX = 3
+};
+/* A holder of a name that has brought nothing authentic for this long is replaced by who asks for the name. */
+#define API_SILENT_US (6 * SL_SEC)
+
+/* For what is known to fit, or is nothing when it does not. */
+static inline void api_copy(char *dst, size_t cap, struct sl_str s)
+{
+	if (!sl_str_copy(dst, cap, s))
+		dst[0] = 0;
+}
+
+/* ---- http.c: requests and responses ---- */
+enum api_method { API_GET, API_HEAD, API_POST, API_PATCH, API_DELETE, API_OPTIONS, API_PUT, API_METHOD_COUNT };
+
+struct api_request {
+	enum api_method method;
+	const struct api_route *route;          /* NULL: no such path */
+	char path[API_PATH_MAX];                /* decoded by the library */
+	struct sl_str seg[API_SEGMENTS_MAX];    /* of path */
+	size_t seg_count;
+	char query[API_PATH_MAX];               /* only for the redirect to https */
+	char host[API_HOST_MAX], origin[API_HOST_MAX];
+	char content_type[128], if_match[256], if_none_match[256], cors_method[32];
+	char participant[API_NAME_MAX + 1];
+	bool has_participant, has_if_match;
+	bool authorized;                        /* came with the token */
+	bool cors;                              /* the response may be read by the page of `origin`, or of any with a token */
+	uint8_t *body;                          /* owned */
+	size_t body_len, body_cap;
+};
+
+struct api_response {
+	int status;
+	char head[API_HEAD_MAX];                /* header lines of the handler */
+	size_t head_len;
+	const char *type;
+	const char *body;
+	char *owned;                            /* what body points into, when it is ours to free */
+	size_t body_len;
+	bool links;                             /* add Link headers of the ICE servers */
+	bool cacheable;
+};
+
+enum api_conn_state {
+	CONN_SNIFF,             /* TLS or not? */
+	CONN_HEAD,              /* TLS handshake or request head is coming */
+	CONN_BODY,
+	CONN_WAIT,              /* a media loop is asked */
+	CONN_ANSWER,            /* response is ready, to be written when the socket takes it */
+	CONN_DYING              /* written: the library flushes and closes */
+};
+
+struct lws;
+struct api_conn {
+	struct sl_list link;            /* of api->conns, oldest first; none once evicted */
+	struct sl_api *api;
+	struct lws *wsi;                /* NULL before adoption */
+	struct api_op *op;              /* CONN_WAIT: who will answer */
+	/* state */
+	enum api_conn_state state;
+	struct sl_addr peer;
+	int64_t since_us, deadline_us;
+	int fd;                         /* before adoption */
+	bool local;                     /* peer is loopback */
+	bool counted;                   /* against http.max_per_address */
+	bool tls, adopting, gone, in_callback, sniffing;
+	struct uv_poll_s sniff;
+	struct api_request req;
+	struct api_response res;
+};
+
+struct api_route {
+	const char *first;              /* first segment; "" is the page itself */
+	uint8_t min, max;               /* segments, the first included */
+	uint8_t methods;                /* bits by enum api_method, without OPTIONS */
+	bool cors, token;
+	const char *accept;             /* content type of a body; NULL: none is read */
+	const char *accept_header;      /* how OPTIONS tells it */
+	void (*fn)(struct api_conn *c);
+};
+const struct api_route *api_route_find(const struct api_request *req);
+
+int api_http_new(struct sl_api *api, struct sl_core_why *why);
+void api_http_free(struct sl_api *api);
+/* Gives an accepted socket to the library; afterwards the connection may be gone. */
+void api_http_adopt(struct api_conn *c);
+/* Closes it now; the struct goes when the library has let go of it. */
+void api_http_kill(struct api_conn *c);
+/* Appends "Name: value" to the response being made. What does not fit makes the response a 503. */
+void api_header(struct api_conn *c, const char *name, const char *fmt, ...) SL_PRINTF(3, 4);
+/* Ends the request. `body` is copied; NULL for none. */
+void api_respond(struct api_conn *c, int status, const char *type, const char *body, size_t len);
+/* The same, body in static storage. */
+void api_respond_static(struct api_conn *c, int status, const char *type, const char *body, size_t len);
+/* The same, body from sl_zalloc(), which is taken over. */
+void api_respond_owned(struct api_conn *c, int status, const char *type, char *body, size_t len);
+const char *api_method_name(enum api_method m);
+/* The path for a log line: of a session only the start of its id. */
+struct sl_str api_log_path(const struct api_request *req);
+/* "GET, HEAD, OPTIONS" */
+void api_methods_text(uint8_t methods, char *out, size_t cap);
+int64_t api_now_us(const struct sl_api *api);
+
+/* ---- problem.c: RFC 9457 ---- */
+void api_problem(struct api_conn *c, int status, const char *fmt, ...) SL_PRINTF(3, 4);
+/* 503 with Retry-After. */
+void api_busy(struct api_conn *c, int retry_after_s, const char *why);
+const char *api_status_text(int status);
+
+/* ---- guard.c: what a request must be before anybody looks at it ---- */
+enum { API_HDR_ABSENT = -1, API_HDR_TWICE = -2, API_HDR_LONG = -3 };
+struct api_framing {            /* what frames a request, as it came */
+	bool transfer_encoding;
+	int length_count;       /* Content-Length headers */
+	struct sl_str length;   /* the first one's value */
+	int host_count;
+	struct sl_str host;
+	struct sl_str version;  /* "HTTP/1.1" */
+	enum api_method method;
+	uint64_t max_body;
+};
+/* 0 and the body's length, or the status to refuse with, and why. */
+int api_guard(const struct api_framing *f, uint64_t *body_len, const char **why);
+
+/* ---- auth.c ---- */
+bool api_host_ok(const struct sl_config *conf, struct sl_str host);
+/* open: a path of WHIP or WHEP. */
+bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_str origin, bool open);
+bool api_token_ok(const struct sl_config *conf, struct sl_str authorization);
+bool api_bind_is_loopback(const struct sl_config *conf);
+
+/* ---- names.c ---- */
+/* NULL, or what is wrong with the name. */
+const char *api_name_check(struct sl_str name);
+/* Percent-encodes what may not stand in a path; '/' passes. */
+void api_percent_encode(struct sl_buf *out, struct sl_str s);
+
+/* ---- listen.c ---- */
+int api_listen_new(struct sl_api *api, struct sl_core_why *why);
+void api_listen_free(struct sl_api *api);
+void api_conn_deadline(struct api_conn *c, int64_t at_us);
+void api_conn_free(struct api_conn *c);
+
+/* ---- session.c, room.c ---- */
+struct api_track {
+	uint64_t id;                    /* of core */
+	enum sl_kind kind;
+	uint8_t unit;                   /* how many of its kind came before it: slot of a player, unit of a publisher */
+	uint64_t playing;               /* player: the publisher's track, 0 nothing */
+	uint32_t score;                 /* publisher: loudness, when last heard */
+	int64_t heard_us;
+};
+
+struct api_slot {                       /* what a player's k-th m-lines play */
+	uint64_t publisher;             /* tag of the session; 0 nobody */
+	uint8_t unit;
+};
+
+enum api_session_state { SESSION_OPENING, SESSION_OPEN, SESSION_CLOSING };
+struct api_session {
+	struct sl_list link;            /* of the room's publishers or players in order of joining; of api->closing */
+	struct api_room *room;          /* NULL when closing */
+	/* state */
+	uint64_t tag;                   /* what core calls it by */
+	uint64_t transport;             /* 0 while opening */
+	enum api_session_state state;
+	enum sl_sdp_role role;
+	unsigned loop;
+	bool busy;                      /* an ICE restart is under way */
+	char id[API_ID_LEN + 1];
+	char etag[API_ID_LEN + 1];      /* of the ICE session */
+	char participant[API_NAME_MAX + 1];     /* publisher: its name. player: whom it plays, "" all */
+	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];      /* the peer's */
+	char mid[SL_MID_MAX + 1];       /* of the m-line that carries ICE */
+	enum sl_kind mid_kind;
+	struct api_track tracks[SL_TRACKS_MAX];
+	size_t track_count;
+	struct api_slot slots[SL_TRACKS_MAX];
+	size_t slot_count;
+};
+
+struct api_room {
+	struct sl_list link;            /* of api->empty_rooms, longest empty first */
+	struct sl_list publishers, players;
+	uint32_t publisher_count;
+	char name[API_NAME_MAX + 1];
+	int64_t empty_us;               /* since when; 0: somebody is here */
+	bool dirty;                     /* a route could not be set: try again */
+	struct sl_speaker speaker;
+};
+
+/* Room of that name or NULL. */
+struct api_room *api_room_find(struct sl_api *api, const char *name);
+/* SL_EFULL at rooms.max (after forgetting an empty one), SL_ENOMEM. */
+SL_MUST_USE int api_room_new(struct sl_api *api, const char *name, struct api_room **out);
+/* Somebody came, left, or is ready: sets who plays whom, and starts or stops the wait for the room's end. */
+void api_room_changed(struct sl_api *api, struct api_room *r);
+struct api_session *api_room_publisher(const struct api_room *r, const char *participant);
+void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, uint32_t score);
+/* Ends rooms that were empty for rooms.linger, and tries routes again. Re-arms its timer. */
+void api_rooms_tick(struct sl_api *api);
+void api_rooms_fini(struct sl_api *api);
+
+SL_MUST_USE int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role role, const char *participant,
+				struct api_session **out);
+struct api_session *api_session_by_id(struct sl_api *api, struct sl_str id);
+struct api_session *api_session_by_tag(struct sl_api *api, uint64_t tag);
+/* Takes it out of its room at once and closes its transport, at the next try if the loop is busy. */
+void api_session_end(struct sl_api *api, struct api_session *s, const char *why);
+/* Its transport is gone already. */
+void api_session_gone(struct sl_api *api, struct api_session *s, const char *why);
+void api_sessions_retry(struct sl_api *api);
+void api_session_new_etag(struct sl_api *api, struct api_session *s);
+/* For logs: the first characters of the id, which as a whole is the right to end the session. */
+void api_short_id(const struct api_session *s, char out[7]);
+struct sl_str api_log_name(const struct api_session *s);
+
+/* ---- negotiate.c: one offer, from text to answer ---- */
+struct api_negotiation {
+	struct sl_arena arena;                  /* owned: all below */
+	struct sl_sdp offer, answer;
+	struct sl_sdp_send *send;               /* player: one per m-line */
+	struct sl_sdp_cand *cands;              /* ours */
+	size_t cand_count, tagged;              /* tagged: m-line whose ICE and DTLS are used */
+	enum sl_sdp_role role;
+	uint64_t session_id;
+	unsigned loop;
+	struct sl_transport_conf *conf;
+};
+/* Reads the offer, answers it with credentials that stand in for those to come, and fills conf but its tag. `text` must
+ * outlive *n. Errors of sl_sdp_read() and sl_sdp_answer(), with *why. api_negotiation_fini() in any case. */
+SL_MUST_USE int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role, unsigned loop, struct api_negotiation *n,
+			      struct sl_sdp_why *why);
+/* The answer with the real credentials, as text from sl_zalloc(). */
+SL_MUST_USE int api_negotiation_answer(struct sl_api *api, struct api_negotiation *n, const char *ufrag, const char *pwd, char **out,
+				       size_t *len, struct sl_sdp_why *why);
+void api_negotiation_fini(struct api_negotiation *n);
+/* Our candidates of a loop as SDP has them; returns how many. The slices point into `store`. */
+size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *store, struct sl_sdp_cand *out, size_t cap);
+void api_cand_to_core(const struct sl_sdp_cand *in, struct sl_core_cand *out);
+void api_ours(struct sl_api *api, const char *ufrag, const char *pwd, const struct sl_sdp_cand *cands, size_t n, struct sl_sdp_ours *out);
+
+/* ---- whip.c: requests that wait for a media loop ---- */
+struct api_op {
+	struct sl_list link;            /* of api->ops */
+	struct sl_api *api;             /* NULL: the api is gone, the reply only frees the op */
+	struct api_conn *conn;          /* NULL: the client is gone */
+	uint64_t session;               /* tag */
+	uint64_t holder;                /* tag of the session whose name is asked for */
+	uint8_t track;                  /* index, of a route */
+	char *text;                     /* owned: the request's body */
+	size_t text_len;
+	bool negotiated;
+	struct api_negotiation n;
+	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];
+};
+/* conn may be NULL. Takes over the request's body. */
+struct api_op *api_op_new(struct sl_api *api, struct api_conn *c) SL_MUST_USE;
+void api_op_free(struct api_op *op);
+void api_whip_post(struct api_conn *c);
+void api_session_request(struct api_conn *c);
+
+/* ---- metrics.c, health.c, assets.c ---- */
+void api_metrics_get(struct api_conn *c);
+void api_healthz_get(struct api_conn *c);
+void api_readyz_get(struct api_conn *c);
+void api_asset_get(struct api_conn *c);
+
+struct lws_context;
+struct lws_vhost;
+struct sl_api {
+	/* borrowed */
+	const struct sl_config *conf;
+	struct sl_core *core;
+	struct uv_loop_s *loop;
+	struct sl_rng rng;
+	/* owned */
+	struct lws_context *lws;
+	struct lws_vhost *plain, *tls;
+	struct uv_poll_s listener;
+	struct uv_timer_s sweep;        /* connections' deadlines */
+	struct uv_timer_s tick;         /* rooms that end, things to try again */
+	struct uv_timer_s rearm;        /* accepts again after running out of descriptors */
+	struct sl_pool sessions;
+	struct sl_hash ids;             /* session id → session */
+	struct sl_hash rooms;           /* digest of the name → room */
+	char *links;                    /* Link header lines */
+	size_t links_len;
+	/* state */
+	uint64_t secret[4];
+	struct sl_list conns, ops, closing, empty_rooms;
+	uint32_t conn_count, room_count, op_count;
+	int64_t sweep_us;               /* when sweep fires; SL_NEVER not armed */
+	int listen_fd, spare_fd;
+	int handles;                    /* of ours on the loop, not yet closed */
+	uint16_t port;
+	bool bind_loopback, draining, freeing, dirty;
+	uint64_t responses[6];          /* by status class */
+	uint64_t refused_conns, evicted_conns;
+};
+#endif

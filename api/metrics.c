@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/metrics.c — the counters of core/base/stat.h and what rooms and HTTP have, as Prometheus reads them. */
+#include "api/api_int.h"
+
+static void head(struct sl_buf *b, const char *name, const char *type, const char *help)
+{
+	sl_buf_fmt(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void gauge(struct sl_buf *b, const char *name, const char *help, uint64_t value)
+{
+	head(b, name, "gauge", help);
+	sl_buf_fmt(b, "%s %llu\n", name, (unsigned long long)value);
+}
+
+static void counters(struct sl_api *api, struct sl_buf *b)
+{
+	char name[96];
+
+	for (int i = 0; i < SL_STAT_COUNT; i++) {
+		(void)sl_fmt(name, sizeof(name), "sluice_%s_total", sl_stat_name((enum sl_stat)i));
+		head(b, name, "counter", sl_stat_help((enum sl_stat)i));
+		for (unsigned loop = 0; loop < sl_core_loops(api->core); loop++)
+			sl_buf_fmt(b, "%s{loop=\"%u\"} %llu\n", name, loop,
+				   (unsigned long long)sl_stat_get(sl_core_stats(api->core, loop), (enum sl_stat)i));
+	}
+}
+
+static void participants(struct sl_api *api, struct sl_buf *b)
+{
+	uint64_t n = 0;
+	uint32_t cursor = 0;
+
+	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r; r = sl_hash_next(&api->rooms, &cursor))
+		n += r->publisher_count;
+	gauge(b, "sluice_participants", "publishers in rooms", n);
+}
+
+static void http(struct sl_api *api, struct sl_buf *b)
+{
+	gauge(b, "sluice_http_connections", "HTTP connections that are open", api->conn_count);
+	head(b, "sluice_http_requests_total", "counter", "HTTP requests answered, by class of status");
+	for (unsigned i = 2; i < SL_COUNT(api->responses); i++)
+		sl_buf_fmt(b, "sluice_http_requests_total{class=\"%uxx\"} %llu\n", i, (unsigned long long)api->responses[i]);
+	head(b, "sluice_http_connections_refused_total", "counter", "HTTP connections refused: a table was full");
+	sl_buf_fmt(b, "sluice_http_connections_refused_total %llu\n", (unsigned long long)api->refused_conns);
+	head(b, "sluice_http_connections_evicted_total", "counter", "HTTP connections closed to make room for others");
+	sl_buf_fmt(b, "sluice_http_connections_evicted_total %llu\n", (unsigned long long)api->evicted_conns);
+}
+
+static void loops(struct sl_api *api, struct sl_buf *b)
+{
+	int64_t wait_us = sl_core_handshake_wait_us(api->core);
+
+	head(b, "sluice_transports", "gauge", "transports of a media loop");
+	for (unsigned loop = 0; loop < sl_core_loops(api->core); loop++)
+		sl_buf_fmt(b, "sluice_transports{loop=\"%u\"} %u\n", loop, (unsigned)sl_core_transports(api->core, loop));
+	head(b, "sluice_handshake_wait_seconds", "gauge", "how long a DTLS handshake that came now would wait, estimated");
+	sl_buf_fmt(b, "sluice_handshake_wait_seconds %lld.%06lld\n", (long long)(wait_us / SL_SEC), (long long)(wait_us % SL_SEC));
+}
+
+void api_metrics_get(struct api_conn *c)
+{
+	struct sl_api *api = c->api;
+	size_t cap = 8192 + (size_t)SL_STAT_COUNT * (400 + (size_t)sl_core_loops(api->core) * 100);
+	char *text = sl_zalloc(cap);
+	struct sl_buf b;
+
+	if (!text) {
+		api_busy(c, 1, "out of memory");
+		return;
+	}
+	b = sl_buf(text, cap);
+	gauge(&b, "sluice_rooms", "rooms", api->room_count);
+	gauge(&b, "sluice_sessions", "WHIP and WHEP sessions", api->sessions.live);
+	participants(api, &b);
+	http(api, &b);
+	loops(api, &b);
+	counters(api, &b);
+	SL_ASSERT(!b.full);
+	api_respond_owned(c, 200, "text/plain; version=0.0.4; charset=utf-8", text, b.n);
+}

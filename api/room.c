@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/room.c — rooms: who is there, who plays whom, who speaks, and when a room ends.
+ * A room's wishes are computed anew whenever somebody comes, leaves or becomes ready, and compared with what core was
+ * told last; only differences become commands. What core would not take is tried again. */
+#include "api/api_int.h"
+
+enum { RETRY_MS = 20, SPEAKER_FRESH_MS = 1000 };
+
+/* ================= the table ================= */
+
+/* 128 bits of keyed digest stand for the name, which may be longer than a key of the table. */
+static void name_key(const struct sl_api *api, const char *name, uint64_t key[2])
+{
+	size_t n = strlen(name);
+
+	key[0] = sl_siphash13(api->secret, name, n);
+	key[1] = sl_siphash13(api->secret + 2, name, n);
+}
+
+struct api_room *api_room_find(struct sl_api *api, const char *name)
+{
+	uint64_t key[2];
+	struct api_room *r;
+
+	name_key(api, name, key);
+	r = sl_hash_get(&api->rooms, key, sizeof(key));
+	return r && strcmp(r->name, name) == 0 ? r : NULL;
+}
+
+static void room_free(struct sl_api *api, struct api_room *r)
+{
+	uint64_t key[2];
+
+	SL_LOG(INFO, ROOM, "room ended", SL_KS("room", r->name));
+	name_key(api, r->name, key);
+	sl_hash_del(&api->rooms, key, sizeof(key));
+	sl_list_del(&r->link);
+	api->room_count--;
+	sl_free(r);
+}
+
+int api_room_new(struct sl_api *api, const char *name, struct api_room **out)
+{
+	struct api_room *r;
+	uint64_t key[2];
+	int err;
+
+	/* A room that only waits for its end makes way. */
+	if (api->room_count >= api->conf->rooms.max && !sl_list_empty(&api->empty_rooms))
+		room_free(api, SL_LIST_AT(api->empty_rooms.next, struct api_room, link));
+	if (api->room_count >= api->conf->rooms.max)
+		return SL_EFULL;
+	r = sl_zalloc(sizeof(*r));
+	if (!r || !sl_str_copy(r->name, sizeof(r->name), sl_str_z(name))) {
+		sl_free(r);
+		return SL_ENOMEM;
+	}
+	name_key(api, name, key);
+	err = sl_hash_put(&api->rooms, key, sizeof(key), r);
+	if (err) {
+		sl_free(r);
+		return err;
+	}
+	sl_list_init(&r->publishers);
+	sl_list_init(&r->players);
+	sl_list_init(&r->link);
+	api->room_count++;
+	SL_LOG(INFO, ROOM, "room begins", SL_KS("room", r->name));
+	*out = r;
+	return SL_OK;
+}
+
+struct api_session *api_room_publisher(const struct api_room *r, const char *participant)
+{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
+		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
+
+		if (strcmp(s->participant, participant) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* ================= who plays whom ================= */
+
+/* The n-th track of a kind, or NULL. */
+static struct api_track *track_at(struct api_session *s, enum sl_kind kind, unsigned unit)
+{
+	for (size_t i = 0; i < s->track_count; i++)
+		if (s->tracks[i].kind == kind && s->tracks[i].unit == unit)
+			return &s->tracks[i];
+	return NULL;
+}
+
+static bool takes(struct api_session *player, size_t slot, struct api_session *pub, unsigned unit)
+{
+	for (int k = 0; k < SL_KIND_COUNT; k++)
+		if (track_at(player, (enum sl_kind)k, (unsigned)slot) && track_at(pub, (enum sl_kind)k, unit))
+			return true;
+	return false;
+}
+
+static bool may_play(const struct api_session *player, const struct api_session *pub)
+{
+	return pub->state == SESSION_OPEN && (!player->participant[0] || strcmp(player->participant, pub->participant) == 0);
+}
+
+static bool shown(const struct api_session *player, uint64_t publisher, unsigned unit)
+{
+	for (size_t i = 0; i < player->slot_count; i++)
+		if (player->slots[i].publisher == publisher && player->slots[i].unit == unit)
+			return true;
+	return false;
+}
+
+/* The next one in order of joining that is in no slot yet and has something that this slot can take. */
+static struct api_slot next_for(struct api_session *player, size_t slot, const struct api_room *r)
+{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
+		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
+
+		for (unsigned unit = 0; may_play(player, pub) && unit < SL_TRACKS_MAX; unit++) {
+			if (!track_at(pub, SL_AUDIO, unit) && !track_at(pub, SL_VIDEO, unit))
+				break;
+			if (!shown(player, pub->tag, unit) && takes(player, slot, pub, unit))
+				return (struct api_slot){.publisher = pub->tag, .unit = (uint8_t)unit};
+		}
+	}
+	return (struct api_slot){0};
+}
+
+static void fill_slots(struct sl_api *api, struct api_session *player, const struct api_room *r)
+{
+	for (size_t i = 0; i < player->slot_count; i++) {
+		struct api_session *pub = api_session_by_tag(api, player->slots[i].publisher);
+
+		if (!pub || pub->room != r || !may_play(player, pub))
+			player->slots[i].publisher = 0;
+	}
+	for (size_t i = 0; i < player->slot_count; i++)
+		if (!player->slots[i].publisher)
+			player->slots[i] = next_for(player, i, r);
+}
+
+/* A route that could not be set is tried again, unless one of the two is gone. */
+static void on_routed(void *arg, const struct sl_reply *reply)
+{
+	struct api_op *op = arg;
+	struct sl_api *api = op->api;
+	struct api_session *s = api ? api_session_by_tag(api, op->session) : NULL;
+
+	if (s && s->room && reply->err && reply->err != SL_ENOTFOUND) {
+		s->tracks[op->track].playing = 0;
+		s->room->dirty = api->dirty = true;
+		api_rooms_tick(api);
+	}
+	api_op_free(op);
+}
+
+static bool route(struct sl_api *api, struct api_session *player, size_t track, uint64_t publisher)
+{
+	struct api_op *op = api_op_new(api, NULL);
+
+	if (!op)
+		return false;
+	op->session = player->tag;
+	op->track = (uint8_t)track;
+	if (sl_core_route(api->core, player->tracks[track].id, publisher, on_routed, op) != SL_OK) {
+		api_op_free(op);
+		return false;
+	}
+	player->tracks[track].playing = publisher;
+	return true;
+}
+
+static void route_player(struct sl_api *api, struct api_room *r, struct api_session *player)
+{
+	fill_slots(api, player, r);
+	for (size_t i = 0; i < player->track_count; i++) {
+		struct api_track *t = &player->tracks[i];
+		const struct api_slot *slot = &player->slots[t->unit];
+		struct api_session *pub = api_session_by_tag(api, slot->publisher);
+		const struct api_track *source = pub ? track_at(pub, t->kind, slot->unit) : NULL;
+		uint64_t want = source ? source->id : 0;
+
+		if (want != t->playing && !route(api, player, i, want))
+			r->dirty = api->dirty = true;
+	}
+}
+
+static void route_room(struct sl_api *api, struct api_room *r)
+{
+	r->dirty = false;
+	SL_LIST_EACH(it, tmp, &r->players) {
+		struct api_session *player = SL_LIST_AT(it, struct api_session, link);
+
+		if (player->state == SESSION_OPEN)
+			route_player(api, r, player);
+	}
+}
+
+void api_room_changed(struct sl_api *api, struct api_room *r)
+{
+	bool empty = sl_list_empty(&r->publishers) && sl_list_empty(&r->players);
+
+	route_room(api, r);
+	if (!empty) {
+		sl_list_del(&r->link);
+		r->empty_us = 0;
+	} else if (!r->empty_us) {
+		r->empty_us = api_now_us(api);
+		sl_list_add(&api->empty_rooms, &r->link);
+	}
+	api_rooms_tick(api);
+}
+
+/* ================= who speaks ================= */
+
+static uint32_t fresh_score(const struct api_track *t, int64_t now_us)
+{
+	return t && t->heard_us && now_us - t->heard_us < SPEAKER_FRESH_MS * SL_MS ? t->score : 0;
+}
+
+void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, uint32_t score)
+{
+	struct api_room *r = s->room;
+	int64_t now_us = api_now_us(api);
+	uint64_t loudest = 0;
+	uint32_t loudest_score = 0, current_score = 0;
+
+	for (size_t i = 0; i < s->track_count; i++)
+		if (s->tracks[i].id == track) {
+			s->tracks[i].score = score;
+			s->tracks[i].heard_us = now_us;
+		}
+	SL_LIST_EACH(it, tmp, &r->publishers) {
+		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
+
+		for (size_t i = 0; i < pub->track_count; i++) {
+			uint32_t n = fresh_score(&pub->tracks[i], now_us);
+
+			if (pub->tracks[i].id == r->speaker.current)
+				current_score = n;
+			if (n > loudest_score) {
+				loudest_score = n;
+				loudest = pub->tracks[i].id;
+			}
+		}
+	}
+	if (loudest && sl_speaker_round(&r->speaker, loudest, loudest_score, current_score, now_us))
+		SL_LOG(DEBUG, ROOM, "speaker changed", SL_KS("room", r->name), SL_KSTR("participant", api_log_name(s)));
+}
+
+/* ================= ends and second tries ================= */
+
+static void on_tick(uv_timer_t *t)
+{
+	struct sl_api *api = t->data;
+	int64_t now_us = api_now_us(api);
+	uint32_t cursor = 0;
+
+	while (!sl_list_empty(&api->empty_rooms)) {
+		struct api_room *r = SL_LIST_AT(api->empty_rooms.next, struct api_room, link);
+
+		if (now_us - r->empty_us < api->conf->rooms.linger_us)
+			break;
+		room_free(api, r);
+	}
+	if (api->dirty) {
+		api->dirty = false;
+		api_sessions_retry(api);
+		for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r; r = sl_hash_next(&api->rooms, &cursor))
+			if (r->dirty)
+				route_room(api, r);
+	}
+	api_rooms_tick(api);
+}
+
+void api_rooms_tick(struct sl_api *api)
+{
+	int64_t wait_us = SL_NEVER;
+
+	if (api->freeing)
+		return;
+	if (api->dirty)
+		wait_us = RETRY_MS * SL_MS;
+	if (!sl_list_empty(&api->empty_rooms)) {
+		const struct api_room *r = SL_LIST_AT(api->empty_rooms.next, struct api_room, link);
+		int64_t end_us = r->empty_us + api->conf->rooms.linger_us - api_now_us(api);
+
+		wait_us = SL_MIN(wait_us, SL_MAX(end_us, 0));
+	}
+	if (wait_us == SL_NEVER)
+		uv_timer_stop(&api->tick);
+	else
+		uv_timer_start(&api->tick, on_tick, (uint64_t)((wait_us + SL_MS - 1) / SL_MS), 0);
+}
+
+void api_rooms_fini(struct sl_api *api)
+{
+	uint32_t cursor = 0;
+
+	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r; r = sl_hash_next(&api->rooms, &cursor))
+		sl_free(r);
+	sl_hash_fini(&api->rooms);
+}
