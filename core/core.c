@@ -147,7 +147,7 @@ static int start_loops(struct sl_core *c, const struct sl_config *conf, struct s
 						     .max_tracks = MAX_TRACKS, .max_packets = MAX_PACKETS, .max_handshakes = MAX_HANDSHAKES,
 						     .ice_timeout_us = conf->ice.timeout_us, .ntp_offset_us = ntp_offset_us(),
 						     .max_video_bps = conf->publish.max_video_bps, .cap_always = conf->publish.cap,
-						     .srtp = SL_SRTP_LIBSRTP, .cert = c->cert};
+						     .cert = c->cert};
 		lc->hs_pool = c->hs_pool;
 		lc->peers = c->loops;
 		lc->loops = c->loop_count;

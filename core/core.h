@@ -34,6 +34,7 @@ struct sl_track_conf {
 	struct sl_track_codec codecs[SL_TRACK_CODECS_MAX];
 	size_t codec_count;
 	struct sl_ext_map exts;         /* as agreed on this m-line */
+	bool one_byte_exts;             /* subscribe: the peer did not agree to a=extmap-allow-mixed */
 	bool twcc, remb, rsize;         /* feedback agreed: transport-cc, REMB; reduced-size RTCP */
 	/* publish: SSRCs that SDP names (0: learned by mid) and their RTX. subscribe: ours, both given by the caller */
 	uint32_t ssrc, rtx_ssrc;

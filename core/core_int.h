@@ -174,7 +174,6 @@ struct sl_engine_conf {
 	uint32_t max_video_bps;
 	bool cap_always;
 	bool allow_loopback;
-	enum sl_srtp_impl srtp;
 	const struct sl_cert *cert;
 	struct sl_ice_cand locals[SL_CORE_LOCALS_MAX];
 	size_t local_count;
@@ -426,6 +425,7 @@ struct sl_subscriber {
 	struct sl_tx tx;
 	uint64_t rtx_seq;
 	bool fresh;                             /* the next packet that may start a picture begins a new epoch */
+	int64_t waiting_us;                     /* since when it waits for a key frame; 0: it does not */
 	bool mismatch_told;
 	uint32_t pt_format;                     /* cache: format → codec index */
 	uint8_t pt_codec;

@@ -4,6 +4,8 @@
  * queue the seal. The payload is copied only where bytes of it must differ (VP8 picture ids after a switch, RTX). */
 #include "core/core_int.h"
 
+enum { WAIT_US = 3000000 };
+
 struct body {
 	const uint8_t *p;
 	size_t n;
@@ -55,17 +57,29 @@ static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const str
 	return s->pt;
 }
 
+/* In payloads that are encrypted end to end (SFrame, insertable streams) no key frame shows: after three seconds of
+ * asking, what comes is passed on as it is, and the player asks for a picture itself. */
+static bool still_waiting(struct sl_subscriber *s)
+{
+	int64_t now_us = s->t->eng->now_us;
+
+	if (!s->waiting_us)
+		s->waiting_us = now_us;
+	return now_us - s->waiting_us < WAIT_US;
+}
+
 /* The first packet after a change of source: a picture's start for video. */
 static bool begin(struct sl_subscriber *s, const struct sl_pkt *pkt)
 {
 	struct sl_engine *e = s->t->eng;
 	uint32_t clock_hz = sl_codec_info(s->pt->codec)->clock_hz;
 
-	if (s->conf.kind == SL_VIDEO && !pkt->keyframe) {
+	if (s->conf.kind == SL_VIDEO && !pkt->keyframe && still_waiting(s)) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_waiting_keyframe);
 		sl_replica_want_keyframe(s->replica);
 		return false;
 	}
+	s->waiting_us = 0;
 	sl_rewriter_switch(&s->rw, s->replica->publisher, pkt->seq, pkt->rtp.ts, clock_hz, e->now_us);
 	if (pkt->vp8.desc_len)
 		sl_rewriter_set_vp8(&s->rw, &pkt->vp8);

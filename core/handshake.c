@@ -36,8 +36,8 @@ static void take_keys(struct sl_hs *hs)
 		return;
 	hs->records = keys.records;
 	hs->profile = keys.local.profile;
-	if (sl_srtp_key_new(SL_SRTP_LIBSRTP, &keys.remote, false, &hs->rx_key) < 0 ||
-	    sl_srtp_key_new(SL_SRTP_LIBSRTP, &keys.local, true, &hs->tx_key) < 0) {
+	if (sl_srtp_key_new(sl_srtp_best(hs->profile), &keys.remote, false, &hs->rx_key) < 0 ||
+	    sl_srtp_key_new(sl_srtp_best(hs->profile), &keys.local, true, &hs->tx_key) < 0) {
 		sl_srtp_key_free(hs->rx_key);
 		hs->rx_key = NULL;
 		hs->state = SL_DTLS_FAILED;

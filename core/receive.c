@@ -103,10 +103,10 @@ static void second_try(struct sl_pending *p, struct sl_srtp_op *op)
 	uint64_t index = sl_srtp_rx_index(rx, sl_get16(p->data + 2));
 
 	/* The batch's earlier packets may have moved the window since the index was taken. */
-	if (index == op->index && rx->started)
-		return;
 	if (index == op->index)
-		index += 65536;
+		index = sl_srtp_rx_alternative(rx, sl_get16(p->data + 2));
+	if (index == SL_SRTP_NO_INDEX)
+		return;
 	op->index = index;
 	op->err = SL_OK;
 	sl_srtp_open(op, 1);

@@ -21,6 +21,7 @@ int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf, 
 	sl_list_init(&s->in_replica);
 	sl_list_add(&t->subscribers, &s->in_transport);
 	sl_hdr_writer_init(&s->hdr, &conf->exts, sl_str_z(conf->mid));
+	s->hdr.one_byte_only = conf->one_byte_exts;
 	sl_tx_init(&s->tx, conf->codec_count ? sl_codec_info(conf->codecs[0].codec)->clock_hz : 90000);
 	/* M13: below 2^15, so that a receiver that misses the first packets still guesses the rollover count. */
 	sl_rewriter_init(&s->rw, (uint16_t)(sl_rng_u32(&e->rng) & 0x7fff), sl_rng_u32(&e->rng));
@@ -70,6 +71,7 @@ int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher)
 	sl_subscriber_unroute(s);
 	s->replica = r;
 	s->fresh = true;
+	s->waiting_us = 0;
 	s->mismatch_told = false;
 	sl_list_add(&r->subs, &s->in_replica);
 	if (s->conf.kind == SL_VIDEO && s->t->phase == SL_T_CONNECTED)
