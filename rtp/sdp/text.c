@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 — what descriptions and trickle fragments have in common:
+ * lines, bounds, tokens, credentials, candidates, and saying what is wrong. */
+#include "rtp/sdp/sdp_int.h"
+
+int sdp_fail(struct sl_sdp_why *why, size_t line, int err, const char *text, struct sl_str about)
+{
+	if (!why)
+		return err;
+	why->line = line;
+	if (about.n > 0)
+		sl_fmt(why->text, sizeof(why->text), "%s: \"%.*s\"", text,
+		       (int)SL_MIN(about.n, (size_t)48), about.p);
+	else
+		sl_fmt(why->text, sizeof(why->text), "%s", text);
+	return err;
+}
+
+static struct sl_str next_raw(struct sdp_lines *it)
+{
+	struct sl_str v = sl_str_cut(&it->rest, '\n');
+
+	it->line++;
+	if (v.n > 0 && v.p[v.n - 1] == '\r')
+		v.n--;
+	return v;
+}
+
+bool sdp_line(struct sdp_lines *it, char *type, struct sl_str *value)
+{
+	while (it->rest.n > 0) {
+		struct sl_str v = next_raw(it);
+
+		if (v.n == 0)
+			continue;
+		*type = v.n >= 2 && v.p[1] == '=' ? v.p[0] : 0;
+		*value = *type ? sl_str_trim(sl_str(v.p + 2, v.n - 2)) : v;
+		return true;
+	}
+	return false;
+}
+
+static bool has_control(struct sl_str v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (((unsigned char)v.p[i] < 0x20 && v.p[i] != '\t') || v.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static const char *line_fault(const struct sdp_lines *it, struct sl_str v, size_t media, int *err)
+{
+	*err = SL_EFULL;
+	if (it->line > SL_SDP_LINES_MAX)
+		return "more than 2,000 lines";
+	if (v.n > SL_SDP_LINE_MAX)
+		return "a line of more than 8,192 bytes";
+	if (media > SL_SDP_MEDIA_MAX)
+		return "more than 64 m-lines";
+	*err = SL_EPARSE;
+	return has_control(v) ? "a control character in a line" : NULL;
+}
+
+int sdp_check_text(struct sl_str text, size_t *media_count, struct sl_sdp_why *why)
+{
+	struct sdp_lines it = {.rest = text};
+	struct sl_str none = {0};
+	size_t media = 0;
+
+	if (text.n > SL_SDP_BYTES_MAX)
+		return sdp_fail(why, 0, SL_EFULL, "more than 65,536 bytes", none);
+	if (!sl_utf8_valid(text.p, text.n))
+		return sdp_fail(why, 0, SL_EPARSE, "not valid UTF-8", none);
+	while (it.rest.n > 0) {
+		struct sl_str v = next_raw(&it);
+		const char *fault;
+		int err;
+
+		media += sl_str_starts(v, SL_STR("m="));
+		fault = line_fault(&it, v, media, &err);
+		if (fault)
+			return sdp_fail(why, it.line, err, fault, none);
+	}
+	*media_count = media;
+	return SL_OK;
+}
+
+static bool token_char(unsigned char c)
+{
+	return c > 0x20 && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]", c);
+}
+
+bool sdp_token(struct sl_str s, size_t max)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!token_char((unsigned char)s.p[i]))
+			return false;
+	return s.n > 0 && s.n <= max;
+}
+
+/* ---- small helpers ---- */
+
+void *sdp_copy(struct sl_arena *arena, const void *from, size_t n, size_t elem_bytes)
+{
+	void *to = n > 0 ? sl_arena_alloc(arena, n * elem_bytes) : NULL;
+
+	if (to)
+		memcpy(to, from, n * elem_bytes);
+	return to;
+}
+
+enum sl_kind sdp_kind(enum sl_sdp_media_kind kind)
+{
+	return kind == SL_SDP_AUDIO ? SL_AUDIO : SL_VIDEO;
+}
+
+/* RFC 8839 section 5.4. */
+bool sdp_ufrag_ok(struct sl_str s)
+{
+	return s.n >= 4 && s.n <= 256 && !memchr(s.p, ' ', s.n);
+}
+
+bool sdp_pwd_ok(struct sl_str s)
+{
+	return s.n >= 22 && s.n <= 256 && !memchr(s.p, ' ', s.n);
+}
+
+/* ---- candidates, RFC 8839 section 5.1 ---- */
+
+static bool cand_type_ok(struct sl_str type)
+{
+	return sl_str_eq(type, SL_STR("host")) || sl_str_eq(type, SL_STR("srflx")) ||
+	       sl_str_eq(type, SL_STR("prflx")) || sl_str_eq(type, SL_STR("relay"));
+}
+
+static bool cand_addr_ok(struct sl_str ip, struct sl_str port_text, struct sl_addr *addr)
+{
+	uint32_t port;
+
+	if (sl_addr_parse_ip(ip, addr) < 0 || !sl_str_u32(port_text, UINT16_MAX, &port) ||
+	    port == 0)
+		return false;
+	addr->port = (uint16_t)port;
+	return !sl_addr_is_any(addr) && !sl_addr_is_multicast(addr);
+}
+
+bool sdp_cand_read(struct sl_str v, struct sl_sdp_cand *out)
+{
+	struct sl_sdp_cand c = {.foundation = sl_str_word(&v)};
+	struct sl_str component = sl_str_word(&v);
+	struct sl_str transport = sl_str_word(&v);
+	struct sl_str priority = sl_str_word(&v);
+	struct sl_str ip = sl_str_word(&v);
+	struct sl_str port = sl_str_word(&v);
+	struct sl_str typ = sl_str_word(&v);
+
+	c.type = sl_str_word(&v);
+	if (c.foundation.n == 0 || c.foundation.n > 32 || !sl_str_ieq(transport, SL_STR("udp")))
+		return false;
+	if (!sl_str_u32(component, 256, &c.component) || c.component == 0)
+		return false;
+	if (!sl_str_u32(priority, UINT32_MAX, &c.priority) || !sl_str_eq(typ, SL_STR("typ")))
+		return false;
+	if (!cand_type_ok(c.type) || !cand_addr_ok(ip, port, &c.addr))
+		return false;
+	*out = c;
+	return true;
+}
