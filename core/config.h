@@ -32,7 +32,6 @@ struct sl_config {
 		struct sl_config_list bind;             /* ips; empty: every interface but loopback and link-local */
 		struct sl_config_list announce;         /* ip or ip:port */
 		uint32_t port;                          /* 10000; 0 = any free */
-		bool gso_padding;
 	} media;
 	struct {
 		int64_t timeout_us;                     /* 15 s */
