@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — certificate and key of this process; fingerprints (RFC 8122). */
+/* SPDX-License-Identifier: Apache-2.0 — certificate and key of this process; fingerprints (RFC
+ * 8122). */
 #include "core/base/mem.h"
 #include "core/base/str.h"
 #include "dtls/dtls_int.h"
@@ -12,13 +13,20 @@
 #include <mbedtls/pem.h>
 #include <mbedtls/ssl.h>
 
-enum { CERT_DER_MAX = 1024, CERT_DAYS = 360, CERT_NAME_MAX = 32, RSA_BITS_MIN = 2048, SIG_MAX = 1024 };
+enum {
+	CERT_DER_MAX = 1024,
+	CERT_DAYS = 360,
+	CERT_NAME_MAX = 32,
+	RSA_BITS_MIN = 2048,
+	SIG_MAX = 1024
+};
 
 bool dtls_lib_nomem(int ret)
 {
 	static const int high[] = {
-		MBEDTLS_ERR_SSL_ALLOC_FAILED, MBEDTLS_ERR_ECP_ALLOC_FAILED,  MBEDTLS_ERR_MD_ALLOC_FAILED,
-		MBEDTLS_ERR_PK_ALLOC_FAILED,  MBEDTLS_ERR_X509_ALLOC_FAILED, MBEDTLS_ERR_PEM_ALLOC_FAILED,
+		MBEDTLS_ERR_SSL_ALLOC_FAILED,	 MBEDTLS_ERR_ECP_ALLOC_FAILED,
+		MBEDTLS_ERR_MD_ALLOC_FAILED,	 MBEDTLS_ERR_PK_ALLOC_FAILED,
+		MBEDTLS_ERR_X509_ALLOC_FAILED,	 MBEDTLS_ERR_PEM_ALLOC_FAILED,
 		MBEDTLS_ERR_CIPHER_ALLOC_FAILED,
 	};
 	/* An error is the sum of a module's (multiples of 0x80) and that of one below it. */
@@ -87,16 +95,19 @@ static int write_fingerprint(struct sl_cert *c)
 	return SL_OK;
 }
 
-/* The library keeps a table of multiples of the base point inside the key and fills it at the first signature. Done
- * here, once, the key is only read afterwards and threads may share it. */
+/* The library keeps a table of multiples of the base point inside the key and fills it at the first
+ * signature. Done here, once, the key is only read afterwards and threads may share it. */
 static int warm_up(struct sl_cert *c, const struct sl_rng *rng)
 {
 	const unsigned char sum[SL_SHA256_LEN] = {0};
 	unsigned char sig[SIG_MAX];
 	size_t len = 0;
 
-	return lib_err(mbedtls_pk_sign(&c->key, MBEDTLS_MD_SHA256, sum, sizeof(sum), sig, &len, dtls_lib_rng,
-				       (void *)(uintptr_t)rng));
+	/* Nothing here comes from outside any more: what fails is memory. */
+	return mbedtls_pk_sign(&c->key, MBEDTLS_MD_SHA256, sum, sizeof(sum), sig, &len,
+			       dtls_lib_rng, (void *)(uintptr_t)rng)
+		       ? SL_ENOMEM
+		       : SL_OK;
 }
 
 static int finish(struct sl_cert *c, const struct sl_rng *rng, int err, struct sl_cert **out)
@@ -117,8 +128,8 @@ static int make_key(struct sl_cert *c, const struct sl_rng *rng)
 	int ret = mbedtls_pk_setup(&c->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
 
 	if (!ret)
-		ret = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(c->key), dtls_lib_rng,
-					  (void *)(uintptr_t)rng);
+		ret = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(c->key),
+					  dtls_lib_rng, (void *)(uintptr_t)rng);
 	return ret;
 }
 
@@ -141,8 +152,8 @@ static int set_validity(mbedtls_x509write_cert *w, int64_t wall_us)
 	return mbedtls_x509write_crt_set_validity(w, from, to);
 }
 
-/* A name that says nothing, and not the same twice: two certificates with equal names would make the library try
- * one's key on the other's signature. */
+/* A name that says nothing, and not the same twice: two certificates with equal names would make
+ * the library try one's key on the other's signature. */
 static int set_names(mbedtls_x509write_cert *w, const struct sl_rng *rng)
 {
 	char id[17];
@@ -165,7 +176,7 @@ static int set_serial(mbedtls_x509write_cert *w, const struct sl_rng *rng)
 	int ret;
 
 	sl_rng_fill(rng, b, sizeof(b));
-	b[0] = (uint8_t)((b[0] & 0x3f) | 0x40);         /* RFC 5280 section 4.1.2.2: positive */
+	b[0] = (uint8_t)((b[0] & 0x3f) | 0x40); /* RFC 5280 section 4.1.2.2: positive */
 	mbedtls_mpi_init(&serial);
 	ret = mbedtls_mpi_read_binary(&serial, b, sizeof(b));
 	if (!ret)
@@ -191,8 +202,9 @@ static int self_sign(struct sl_cert *c, const struct sl_rng *rng, int64_t wall_u
 	if (!ret)
 		ret = set_validity(&w, wall_us);
 	if (!ret)
-		ret = mbedtls_x509write_crt_der(&w, der, sizeof(der), dtls_lib_rng, (void *)(uintptr_t)rng);
-	if (ret > 0)                                    /* it is written at the end of the buffer */
+		ret = mbedtls_x509write_crt_der(&w, der, sizeof(der), dtls_lib_rng,
+						(void *)(uintptr_t)rng);
+	if (ret > 0) /* it is written at the end of the buffer */
 		ret = mbedtls_x509_crt_parse_der(&c->chain, der + sizeof(der) - ret, (size_t)ret);
 	mbedtls_x509write_crt_free(&w);
 	return ret;
@@ -212,7 +224,8 @@ int sl_cert_new(const struct sl_rng *rng, int64_t wall_us, struct sl_cert **out)
 	return finish(c, rng, ret ? SL_ENOMEM : SL_OK, out);
 }
 
-/* ECDSA over the two curves of NIST that the handshake knows, or RSA of a length that still counts. */
+/* ECDSA over the two curves of NIST that the handshake knows, or RSA of a length that still counts.
+ */
 static bool usable(const mbedtls_pk_context *key)
 {
 	mbedtls_ecp_group_id id;
@@ -233,9 +246,11 @@ static int parse_pem(struct sl_cert *c, struct sl_str cert_pem, struct sl_str ke
 	int ret = MBEDTLS_ERR_X509_ALLOC_FAILED;
 
 	if (cert && key)
-		ret = mbedtls_x509_crt_parse(&c->chain, (const unsigned char *)cert, cert_pem.n + 1);
+		ret = mbedtls_x509_crt_parse(&c->chain, (const unsigned char *)cert,
+					     cert_pem.n + 1);
 	if (!ret)
-		ret = mbedtls_pk_parse_key(&c->key, (const unsigned char *)key, key_pem.n + 1, NULL, 0);
+		ret = mbedtls_pk_parse_key(&c->key, (const unsigned char *)key, key_pem.n + 1, NULL,
+					   0);
 	if (key)
 		sl_wipe(key, key_pem.n);
 	sl_free(key);
@@ -253,7 +268,8 @@ static int read_pair(struct sl_cert *c, struct sl_str cert_pem, struct sl_str ke
 	return err ? err : lib_err(mbedtls_pk_check_pair(&c->chain.pk, &c->key));
 }
 
-int sl_cert_from_pem(struct sl_str cert_pem, struct sl_str key_pem, const struct sl_rng *rng, struct sl_cert **out)
+int sl_cert_from_pem(struct sl_str cert_pem, struct sl_str key_pem, const struct sl_rng *rng,
+		     struct sl_cert **out)
 {
 	struct sl_cert *c = cert_alloc();
 	int err;
@@ -261,7 +277,7 @@ int sl_cert_from_pem(struct sl_str cert_pem, struct sl_str key_pem, const struct
 	if (!c)
 		return SL_ENOMEM;
 	err = read_pair(c, cert_pem, key_pem);
-	if (err == SL_EPARSE) {                         /* the library says so, too, when it has no memory: again */
+	if (err == SL_EPARSE) { /* the library says so, too, when it has no memory: again */
 		mbedtls_x509_crt_free(&c->chain);
 		mbedtls_pk_free(&c->key);
 		err = read_pair(c, cert_pem, key_pem);

@@ -19,9 +19,10 @@ struct sl_cert {
 bool dtls_lib_nomem(int ret);
 /* f_rng of the library over a struct sl_rng. */
 int dtls_lib_rng(void *rng, unsigned char *out, size_t n);
-/* True when the digest of the certificate (DER) is among the signalled ones. RFC 8122 section 5: of several hash
- * functions only the strongest counts. SL_OK, SL_EAUTH, SL_ENOMEM. */
-SL_MUST_USE int dtls_fingerprint_match(const struct sl_fingerprint *list, size_t n, const void *der, size_t len);
+/* True when the digest of the certificate (DER) is among the signalled ones. RFC 8122 section 5: of
+ * several hash functions only the strongest counts. SL_OK, SL_EAUTH, SL_ENOMEM. */
+SL_MUST_USE int dtls_fingerprint_match(const struct sl_fingerprint *list, size_t n, const void *der,
+				       size_t len);
 
 /* ---- records of the wire (RFC 6347 section 4.1) ---- */
 enum {
@@ -30,9 +31,10 @@ enum {
 	DTLS_HANDSHAKE = 22,
 	DTLS_RECORD_HDR = 13,
 	DTLS_HS_HDR = 12,
-	DTLS_GCM_NONCE = 8,             /* explicit part, in front of the ciphertext (RFC 5288 section 3) */
+	DTLS_GCM_NONCE = 8, /* explicit part, in front of the ciphertext (RFC 5288 section 3) */
 	DTLS_GCM_TAG = 16,
-	DTLS_PLAIN_MAX = 64,            /* nothing longer is of interest in epoch 1: Finished is 24 bytes, an alert 2 */
+	DTLS_PLAIN_MAX =
+		64, /* nothing longer is of interest in epoch 1: Finished is 24 bytes, an alert 2 */
 };
 enum { DTLS_ALERT_FATAL = 2, DTLS_CLOSE_NOTIFY = 0 };
 enum {
@@ -49,10 +51,10 @@ enum {
 };
 
 struct dtls_record {
-	const uint8_t *whole;           /* with its header */
+	const uint8_t *whole; /* with its header */
 	const uint8_t *body;
-	size_t len;                     /* of the body */
-	uint64_t seq;                   /* 48 bits */
+	size_t len;   /* of the body */
+	uint64_t seq; /* 48 bits */
 	uint16_t version, epoch;
 	uint8_t type;
 };
@@ -67,12 +69,16 @@ struct dtls_fragment {
 
 /* The next record of a datagram: SL_OK, or SL_EPARSE when the rest is none of DTLS 1.0 to 1.2. */
 SL_MUST_USE int dtls_record_read(struct sl_rd *in, struct dtls_record *out);
-/* The next fragment of a handshake record: SL_OK, or SL_EPARSE; one of no bytes is refused unless its message has none. */
+/* The next fragment of a handshake record: SL_OK, or SL_EPARSE; one of no bytes is refused unless
+ * its message has none. */
 SL_MUST_USE int dtls_fragment_read(struct sl_rd *in, struct dtls_fragment *out);
-/* Opens a record of epoch 1: length of the plain text in out[DTLS_PLAIN_MAX], SL_EAUTH, SL_EFULL, SL_ENOMEM. */
-SL_MUST_USE int dtls_record_open(const struct sl_dtls_records *r, const struct dtls_record *rec, uint8_t *out);
+/* Opens a record of epoch 1: length of the plain text in out[DTLS_PLAIN_MAX], SL_EAUTH, SL_EFULL,
+ * SL_ENOMEM. */
+SL_MUST_USE int dtls_record_open(const struct sl_dtls_records *r, const struct dtls_record *rec,
+				 uint8_t *out);
 /* Protects the next record of ours: its length, SL_ESTATE without keys, SL_EFULL, SL_ENOMEM. */
-int dtls_record_seal(struct sl_dtls_records *r, uint8_t type, const void *text, size_t len, uint8_t *out, size_t cap);
+int dtls_record_seal(struct sl_dtls_records *r, uint8_t type, const void *text, size_t len,
+		     uint8_t *out, size_t cap);
 
 /* ---- hello.c ---- */
 enum { DTLS_HELLO_MAX = 3500, DTLS_HELLO_PIECES = 8 };
@@ -81,17 +87,18 @@ enum { DTLS_HELLO_MAX = 3500, DTLS_HELLO_PIECES = 8 };
 /* At most one ClientHello in the making. */
 struct dtls_hello {
 	int64_t began_us;
-	uint32_t msg_len;               /* 0: none */
-	uint32_t have;                  /* bytes of it that are here */
+	uint32_t msg_len; /* 0: none */
+	uint32_t have;	  /* bytes of it that are here */
 	uint16_t msg_seq;
-	uint8_t pieces;                 /* fragments that brought something new */
+	uint8_t pieces; /* fragments that brought something new */
 	uint8_t seen[(DTLS_HELLO_MAX + 7) / 8];
 	uint8_t record[DTLS_RECORD_HDR + DTLS_HS_HDR + DTLS_HELLO_MAX];
 };
 _Static_assert(sizeof(struct dtls_hello) <= 4096, "state of a half-received hello");
 
-/* Takes a plain handshake record of ClientHello fragments. 1: complete; *out, valid until the next call, is one
- * unfragmented record. 0: more is to come. SL_EPARSE: not such a record, dropped; SL_EFULL: over a bound, dropped. */
+/* Takes a plain handshake record of ClientHello fragments. 1: complete; *out, valid until the next
+ * call, is one unfragmented record. 0: more is to come. SL_EPARSE: not such a record, dropped;
+ * SL_EFULL: over a bound, dropped. */
 SL_MUST_USE int dtls_hello_feed(struct dtls_hello *h, const struct dtls_record *rec, int64_t now_us,
 				struct dtls_record *out);
 /* Which of the SHA-1 profiles a hello offers in use_srtp: bit 0 for _80, bit 1 for _32. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * dtls/hello.c — joins a ClientHello that came in fragments into one record. Today's browsers send key shares of more
- * than a kilobyte and so fragment it, which the TLS library refuses; RFC 6347 section 4.2.6 hashes a message as if it
- * had come whole, so that joining it does not disturb the handshake. */
+ * dtls/hello.c — joins a ClientHello that came in fragments into one record. Browsers send key
+ * shares of more than a kilobyte and so fragment it, which the TLS library refuses. RFC 6347 section
+ * 4.2.6 hashes a message as if it had come whole, so that joining it does not disturb a handshake. */
 #include "dtls/dtls_int.h"
 
 static bool seen(const struct dtls_hello *h, uint32_t at)
@@ -51,14 +51,16 @@ static void place(struct dtls_hello *h, const struct dtls_fragment *f)
 	}
 }
 
-static void write_record(struct dtls_hello *h, const struct dtls_record *last, struct dtls_record *out)
+static void write_record(struct dtls_hello *h, const struct dtls_record *last,
+			 struct dtls_record *out)
 {
 	struct sl_wr w = sl_wr(h->record, DTLS_RECORD_HDR + DTLS_HS_HDR);
 
 	sl_wr8(&w, DTLS_HANDSHAKE);
 	sl_wr16(&w, last->version);
 	sl_wr16(&w, 0);
-	/* The number of the last fragment's record: fresh with each retransmission, so no replay to the library. */
+	/* The number of the last fragment's record: fresh with each retransmission, so no replay to
+	 * the library. */
 	sl_wr16(&w, (uint16_t)(last->seq >> 32));
 	sl_wr32(&w, (uint32_t)last->seq);
 	sl_wr16(&w, (uint16_t)(DTLS_HS_HDR + h->msg_len));
@@ -73,12 +75,12 @@ static void write_record(struct dtls_hello *h, const struct dtls_record *last, s
 	out->len = DTLS_HS_HDR + h->msg_len;
 }
 
-/* The newest wins: a fragment of another message, one that contradicts, one that comes too late and one too many
- * each begin anew, so that a forged fragment costs one retransmission and no more. */
+/* The newest wins: a fragment of another message, one that contradicts, one that comes too late and
+ * one too many each begin anew, so that a forged fragment costs one retransmission and no more. */
 static void take(struct dtls_hello *h, const struct dtls_fragment *f, int64_t now_us)
 {
-	if (h->msg_len != f->msg_len || h->msg_seq != f->msg_seq || now_us - h->began_us > DTLS_HELLO_LIFE_US ||
-	    !agrees(h, f))
+	if (h->msg_len != f->msg_len || h->msg_seq != f->msg_seq ||
+	    now_us - h->began_us > DTLS_HELLO_LIFE_US || !agrees(h, f))
 		begin(h, f, now_us);
 	if (!brings_news(h, f))
 		return;
@@ -88,7 +90,8 @@ static void take(struct dtls_hello *h, const struct dtls_fragment *f, int64_t no
 	place(h, f);
 }
 
-int dtls_hello_feed(struct dtls_hello *h, const struct dtls_record *rec, int64_t now_us, struct dtls_record *out)
+int dtls_hello_feed(struct dtls_hello *h, const struct dtls_record *rec, int64_t now_us,
+		    struct dtls_record *out)
 {
 	struct sl_rd in = sl_rd(rec->body, rec->len);
 	struct dtls_fragment f;
@@ -134,10 +137,10 @@ unsigned dtls_hello_srtp(const struct dtls_record *hello)
 	uint16_t exts_len;
 
 	sl_rd_skip(&in, DTLS_HS_HDR + VERSION_AND_RANDOM);
-	sl_rd_skip(&in, sl_rd8(&in));                   /* session id */
-	sl_rd_skip(&in, sl_rd8(&in));                   /* cookie */
-	sl_rd_skip(&in, sl_rd16(&in));                  /* cipher suites */
-	sl_rd_skip(&in, sl_rd8(&in));                   /* compression */
+	sl_rd_skip(&in, sl_rd8(&in));  /* session id */
+	sl_rd_skip(&in, sl_rd8(&in));  /* cookie */
+	sl_rd_skip(&in, sl_rd16(&in)); /* cipher suites */
+	sl_rd_skip(&in, sl_rd8(&in));  /* compression */
 	exts_len = sl_rd16(&in);
 	exts = sl_rd_sub(&in, exts_len);
 	while (sl_rd_left(&exts) > 0) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * dtls/record.c — records (RFC 6347 section 4.1) and their protection in epoch 1 (RFC 5288: AES-128-GCM). */
+ * dtls/record.c — records (RFC 6347 section 4.1) and their protection in epoch 1 (RFC 5288:
+ * AES-128-GCM). */
 #include "core/base/mem.h"
 #include "dtls/dtls_int.h"
 
 #include <mbedtls/gcm.h>
 
 enum {
-	VERSION_1_0 = 0xfeff,           /* a first ClientHello may still carry it */
+	VERSION_1_0 = 0xfeff, /* a first ClientHello may still carry it */
 	VERSION_1_2 = 0xfefd,
 	CLOSE_LEN = 2,
 	KEY_BITS = 128,
@@ -49,13 +50,15 @@ int dtls_fragment_read(struct sl_rd *in, struct dtls_fragment *out)
 	f.off = sl_rd24(in);
 	f.len = sl_rd24(in);
 	f.body = sl_rd_bytes(in, f.len);
-	if (in->bad || f.off > f.msg_len || f.len > f.msg_len - f.off || (f.len == 0 && f.msg_len > 0))
+	if (in->bad || f.off > f.msg_len || f.len > f.msg_len - f.off ||
+	    (f.len == 0 && f.msg_len > 0))
 		return SL_EPARSE;
 	*out = f;
 	return SL_OK;
 }
 
-/* RFC 5246 section 6.2.3.3, RFC 6347 section 4.1.2.1: epoch and sequence, type, version, length of the plain text. */
+/* RFC 5246 section 6.2.3.3, RFC 6347 section 4.1.2.1: epoch and sequence, type, version, length of
+ * the plain text. */
 static void write_aad(const struct dtls_record *rec, size_t plain_len, uint8_t out[AAD_LEN])
 {
 	struct sl_wr w = sl_wr(out, AAD_LEN);
@@ -68,7 +71,8 @@ static void write_aad(const struct dtls_record *rec, size_t plain_len, uint8_t o
 	sl_wr16(&w, (uint16_t)plain_len);
 }
 
-static void write_nonce(const uint8_t salt[4], const uint8_t explicit_part[DTLS_GCM_NONCE], uint8_t out[IV_LEN])
+static void write_nonce(const uint8_t salt[4], const uint8_t explicit_part[DTLS_GCM_NONCE],
+			uint8_t out[IV_LEN])
 {
 	memcpy(out, salt, 4);
 	memcpy(out + 4, explicit_part, DTLS_GCM_NONCE);
@@ -94,8 +98,9 @@ int dtls_record_open(const struct sl_dtls_records *r, const struct dtls_record *
 		mbedtls_gcm_free(&gcm);
 		return SL_ENOMEM;
 	}
-	ret = mbedtls_gcm_auth_decrypt(&gcm, n, iv, sizeof(iv), aad, sizeof(aad), rec->body + rec->len - DTLS_GCM_TAG,
-				       DTLS_GCM_TAG, rec->body + DTLS_GCM_NONCE, out);
+	ret = mbedtls_gcm_auth_decrypt(&gcm, n, iv, sizeof(iv), aad, sizeof(aad),
+				       rec->body + rec->len - DTLS_GCM_TAG, DTLS_GCM_TAG,
+				       rec->body + DTLS_GCM_NONCE, out);
 	mbedtls_gcm_free(&gcm);
 	return ret ? SL_EAUTH : (int)n;
 }
@@ -104,7 +109,8 @@ static bool is_close(const struct sl_dtls_records *r, const struct dtls_record *
 {
 	uint8_t plain[DTLS_PLAIN_MAX];
 
-	if (rec->type != DTLS_ALERT || rec->epoch != 1 || rec->len != DTLS_GCM_NONCE + CLOSE_LEN + DTLS_GCM_TAG)
+	if (rec->type != DTLS_ALERT || rec->epoch != 1 ||
+	    rec->len != DTLS_GCM_NONCE + CLOSE_LEN + DTLS_GCM_TAG)
 		return false;
 	return dtls_record_open(r, rec, plain) == CLOSE_LEN && plain[1] == DTLS_CLOSE_NOTIFY;
 }
@@ -125,8 +131,8 @@ bool sl_dtls_is_close(struct sl_dtls_records *r, const uint8_t *data, size_t len
 	return false;
 }
 
-static int encrypt(const struct sl_dtls_records *r, const struct dtls_record *rec, const uint8_t aad[AAD_LEN],
-		   uint8_t *out)
+static int encrypt(const struct sl_dtls_records *r, const struct dtls_record *rec,
+		   const uint8_t aad[AAD_LEN], uint8_t *out)
 {
 	uint8_t iv[IV_LEN];
 	mbedtls_gcm_context gcm;
@@ -136,16 +142,20 @@ static int encrypt(const struct sl_dtls_records *r, const struct dtls_record *re
 	mbedtls_gcm_init(&gcm);
 	ret = mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, r->write_key, KEY_BITS);
 	if (!ret)
-		ret = mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, rec->len, iv, sizeof(iv), aad, AAD_LEN,
-						rec->body, out, DTLS_GCM_TAG, out + rec->len);
+		ret = mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, rec->len, iv, sizeof(iv),
+						aad, AAD_LEN, rec->body, out, DTLS_GCM_TAG,
+						out + rec->len);
 	mbedtls_gcm_free(&gcm);
 	return ret ? SL_ENOMEM : SL_OK;
 }
 
-/* Header, explicit nonce, ciphertext, tag. The nonce is the record's epoch and sequence, as the library has it. */
-int dtls_record_seal(struct sl_dtls_records *r, uint8_t type, const void *text, size_t len, uint8_t *out, size_t cap)
+/* Header, explicit nonce, ciphertext, tag. The nonce is the record's epoch and sequence, as the
+ * library has it. */
+int dtls_record_seal(struct sl_dtls_records *r, uint8_t type, const void *text, size_t len,
+		     uint8_t *out, size_t cap)
 {
-	struct dtls_record rec = {.type = type, .version = VERSION_1_2, .epoch = 1, .body = text, .len = len};
+	struct dtls_record rec = {
+		.type = type, .version = VERSION_1_2, .epoch = 1, .body = text, .len = len};
 	const size_t sealed = DTLS_GCM_NONCE + len + DTLS_GCM_TAG;
 	struct sl_wr w = sl_wr(out, cap);
 	uint8_t aad[AAD_LEN];

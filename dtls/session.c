@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * dtls/session.c — a handshake in either role over mbedTLS 2.28. All of that library's TLS calls stand here.
+ * dtls/session.c — a handshake in either role over mbedTLS 2.28. All of that library's TLS calls
+ * stand here.
  *
- * What a peer sends passes three sieves, record by record, before the library sees it: epoch 0 (anybody may have sent
- * it) only handshake fragments and ChangeCipherSpec that are possible now; epoch 1 only what authenticates under the
- * record keys; hellos through hello.c. The library aborts at the first message it dislikes, so an abort is undone: the
- * engine begins anew from the same random seed and, as server, from the same ClientHello. That gives the same flight,
- * byte for byte, and what the true peer sends again still fits. It never does so after it has protected a record:
+ * What a peer sends passes three sieves, record by record, before the library sees it: epoch 0
+ * (anybody may have sent it) only handshake fragments and ChangeCipherSpec that are possible now;
+ * epoch 1 only what authenticates under the record keys; hellos through hello.c. The library aborts
+ * at the first message it dislikes, so an abort is undone: the engine begins anew from the same
+ * random seed and, as server, from the same ClientHello. That gives the same flight, byte for byte,
+ * and what the true peer sends again still fits. It never does so after it has protected a record:
  * the same key and nonce would then protect different bytes. */
 #include "core/base/mem.h"
 #include "dtls/dtls_int.h"
@@ -18,47 +20,50 @@
 /* RFC 6347 section 4.2.4.1 recommends a first timer of 1 s; a call cannot wait for that. */
 enum { RETRANSMIT_MIN_MS = 100, RETRANSMIT_MAX_MS = 3000 };
 enum {
-	OUT_BYTES = 8192,               /* one flight with a chain of RSA certificates, and one more */
+	OUT_BYTES = 8192, /* one flight with a chain of RSA certificates, and one more */
 	SEED_LEN = 32,
-	KEYING_LEN = 60,                /* RFC 5764 section 4.2, of AES128_CM: two keys of 16, two salts of 14 */
+	KEYING_LEN = 60, /* RFC 5764 section 4.2, of AES128_CM: two keys of 16, two salts of 14 */
 	MASTER_SECRET_LEN = 48,
-	ANSWERS_MAX = 32,               /* of a last flight asked for again */
-	SEQ_RESERVE = 64,               /* records of ours those may cost */
+	ANSWERS_MAX = 32, /* of a last flight asked for again */
+	SEQ_RESERVE = 64, /* records of ours those may cost */
 	DRIVES_MAX = 4,
-	AHEAD_MAX = 4,                  /* messages that may come early */
+	AHEAD_MAX = 4, /* messages that may come early */
 	CERTIFICATE_MAX = 8192,
 };
-#define GIVE_UP_US        (30 * SL_SEC)
-#define FIRST_AGAIN_US    (50 * SL_MS)  /* between two beginnings from the same seed; doubles */
-#define AGAIN_MAX_US      SL_SEC
-#define FRESH_US          SL_SEC        /* between two beginnings from a new one */
-#define MISMATCH_US       SL_SEC        /* a wrong certificate may be forged: the right one has so long to come */
-#define UNANSWERED_US     (12 * SL_SEC) /* after this a client's last flight was in vain */
+#define GIVE_UP_US (30 * SL_SEC)
+/* Between two beginnings from the same seed; it doubles. Between two from fresh ones. */
+#define FIRST_AGAIN_US (50 * SL_MS)
+#define AGAIN_MAX_US SL_SEC
+#define FRESH_US SL_SEC
+/* A wrong certificate may be forged: the right one has so long to come. */
+#define MISMATCH_US SL_SEC
+/* After this a client's last flight was in vain. */
+#define UNANSWERED_US (12 * SL_SEC)
 
 struct sl_dtls {
 	/* owned */
 	mbedtls_ssl_context ssl;
 	mbedtls_ssl_config conf;
 	mbedtls_hmac_drbg_context drbg;
-	struct dtls_hello *reassembly;  /* server */
-	uint8_t *hello;                 /* server: the record of the ClientHello that is being answered */
+	struct dtls_hello *reassembly; /* server */
+	uint8_t *hello; /* server: the record of the ClientHello that is being answered */
 	size_t hello_len;
 	/* borrowed */
 	const struct sl_cert *cert;
 	const struct sl_rng *rng;
-	const uint8_t *in;              /* the record that the library may read now */
+	const uint8_t *in; /* the record that the library may read now */
 	size_t in_len;
 	/* what must come out */
 	struct sl_fingerprint peer[SL_DTLS_FINGERPRINTS_MAX];
 	size_t peer_count;
-	struct sl_dtls_keys keys;       /* of no use to anyone before CONNECTED */
+	struct sl_dtls_keys keys; /* of no use to anyone before CONNECTED */
 	uint8_t keying[KEYING_LEN];
 	/* state */
 	enum sl_dtls_state state;
-	enum sl_dtls_cause cause;       /* of the failure; while handshaking, of the last one inside */
+	enum sl_dtls_cause cause; /* of the failure; while handshaking, of the last one inside */
 	bool client, started, verified, wrote_epoch1, in_hello, alert_seen, may_alert;
-	uint8_t seed[SEED_LEN];         /* of this attempt */
-	uint64_t next_seq[2];           /* number of our next record in each epoch */
+	uint8_t seed[SEED_LEN]; /* of this attempt */
+	uint64_t next_seq[2];	/* number of our next record in each epoch */
 	uint32_t dropped, restarts, answers;
 	/* time; SL_NEVER: not set */
 	int64_t now_us, start_us, attempt_us, last_again_us, again_us, again_gap_us, mismatch_us;
@@ -73,7 +78,8 @@ const char *sl_dtls_cause_text(enum sl_dtls_cause c)
 	static const char *const text[] = {
 		[SL_DTLS_OK] = "no failure",
 		[SL_DTLS_ALERT] = "the peer refused the DTLS handshake with an alert",
-		[SL_DTLS_FINGERPRINT] = "the peer's certificate is not the one whose fingerprint was signalled",
+		[SL_DTLS_FINGERPRINT] =
+			"the peer's certificate is not the one whose fingerprint was signalled",
 		[SL_DTLS_NO_SRTP] = "the peer offers no SRTP profile that is supported here",
 		[SL_DTLS_TIMEOUT] = "the peer did not complete the DTLS handshake in time",
 		[SL_DTLS_NOMEM] = "out of memory during the DTLS handshake",
@@ -97,7 +103,8 @@ static void push(struct sl_dtls *d, const uint8_t *data, size_t len)
 	d->out_tail += len + 2;
 }
 
-/* Alerts stay here unless they are meant: an abort that a forged message caused must not end the peer's handshake. */
+/* Alerts stay here unless they are meant: an abort that a forged message caused must not end the
+ * peer's handshake. */
 static int lib_send(void *arg, const unsigned char *data, size_t len)
 {
 	struct sl_dtls *d = arg;
@@ -148,8 +155,9 @@ static int lib_get_timer(void *arg)
 	return d->now_us >= d->timer_end_us ? 2 : d->now_us >= d->timer_mid_us;
 }
 
-/* The library fills a hello's 32 random bytes with the time of day and 28 of ours. The time is nobody's business, and
- * with it a second beginning from the same seed would give another hello: it is overwritten. */
+/* The library fills a hello's 32 random bytes with the time of day and 28 of ours. The time is
+ * nobody's business, and with it a second beginning from the same seed would give another hello: it
+ * is overwritten. */
 static bool is_hello_random(const struct sl_dtls *d, const unsigned char *out, size_t n)
 {
 	enum { VERSION_LEN = 2, TIME_LEN = 4, REST = 28 };
@@ -157,8 +165,10 @@ static bool is_hello_random(const struct sl_dtls *d, const unsigned char *out, s
 
 	if (n != REST || !hs)
 		return false;
-	/* Client: where it keeps the value. Server: in the message that it writes, behind type, length and version. */
-	return out == hs->randbytes + TIME_LEN || out == d->ssl.out_msg + 4 + VERSION_LEN + TIME_LEN;
+	/* Client: where it keeps the value. Server: in the message that it writes, behind type,
+	 * length and version. */
+	return out == hs->randbytes + TIME_LEN ||
+	       out == d->ssl.out_msg + 4 + VERSION_LEN + TIME_LEN;
 }
 
 static int lib_rng(void *arg, unsigned char *out, size_t n)
@@ -170,8 +180,8 @@ static int lib_rng(void *arg, unsigned char *out, size_t n)
 	return mbedtls_hmac_drbg_random(&d->drbg, out, n);
 }
 
-/* The certificates are what the signalling says, no authority has a say: of what the library finds wrong nothing
- * counts, only the digest of the peer's own certificate (depth 0). */
+/* The certificates are what the signalling says, no authority has a say: of what the library finds
+ * wrong nothing counts, only the digest of the peer's own certificate (depth 0). */
 static int lib_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
 	struct sl_dtls *d = arg;
@@ -194,7 +204,8 @@ static int lib_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *fla
 	return 0;
 }
 
-/* RFC 5246 section 6.3: the key block is client key, server key, client IV, server IV (no MAC keys in GCM). */
+/* RFC 5246 section 6.3: the key block is client key, server key, client IV, server IV (no MAC keys
+ * in GCM). */
 static void take_record_keys(struct sl_dtls *d, const unsigned char *block)
 {
 	struct sl_dtls_records *r = &d->keys.records;
@@ -208,39 +219,47 @@ static void take_record_keys(struct sl_dtls *d, const unsigned char *block)
 }
 
 /* Called before the peer has proved anything: what is kept here leaves only through finished(). */
-static int lib_export(void *arg, const unsigned char *master, const unsigned char *block, size_t mac_len, size_t key_len,
-		      size_t iv_len, const unsigned char client_random[32], const unsigned char server_random[32],
+static int lib_export(void *arg, const unsigned char *master, const unsigned char *block,
+		      size_t mac_len, size_t key_len, size_t iv_len,
+		      const unsigned char client_random[32], const unsigned char server_random[32],
 		      mbedtls_tls_prf_types prf)
 {
 	struct sl_dtls *d = arg;
 	unsigned char randoms[64];
 
 	d->keys.records.ready = false;
-	if (mac_len != 0 || key_len != sizeof(d->keys.records.read_key) || iv_len != sizeof(d->keys.records.read_iv))
+	if (mac_len != 0 || key_len != sizeof(d->keys.records.read_key) ||
+	    iv_len != sizeof(d->keys.records.read_iv))
 		return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 	memcpy(randoms, client_random, 32);
 	memcpy(randoms + 32, server_random, 32);
 	take_record_keys(d, block);
-	return mbedtls_ssl_tls_prf(prf, master, MASTER_SECRET_LEN, "EXTRACTOR-dtls_srtp", randoms, sizeof(randoms),
-				   d->keying, sizeof(d->keying));
+	return mbedtls_ssl_tls_prf(prf, master, MASTER_SECRET_LEN, "EXTRACTOR-dtls_srtp", randoms,
+				   sizeof(randoms), d->keying, sizeof(d->keying));
 }
 
 /* ---- making and freeing ---- */
 
-static const mbedtls_ssl_srtp_profile offer_both[] = {
-	MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80, MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_32, MBEDTLS_TLS_SRTP_UNSET};
-static const mbedtls_ssl_srtp_profile take_80[] = {MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80, MBEDTLS_TLS_SRTP_UNSET};
-static const mbedtls_ssl_srtp_profile take_32[] = {MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_32, MBEDTLS_TLS_SRTP_UNSET};
+static const mbedtls_ssl_srtp_profile offer_both[] = {MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80,
+						      MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_32,
+						      MBEDTLS_TLS_SRTP_UNSET};
+static const mbedtls_ssl_srtp_profile take_80[] = {MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80,
+						   MBEDTLS_TLS_SRTP_UNSET};
+static const mbedtls_ssl_srtp_profile take_32[] = {MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_32,
+						   MBEDTLS_TLS_SRTP_UNSET};
 
 static void configure_crypto(mbedtls_ssl_config *c)
 {
-	/* The record keys that outlive the handshake are of AES-128-GCM: every browser has these suites. */
+	/* The record keys that outlive the handshake are of AES-128-GCM: every browser has these
+	 * suites. */
 	static const int suites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 				     MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0};
 	/* The last one for certificates that have it. */
-	static const mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519,
-						      MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_NONE};
-	static const int hashes[] = {MBEDTLS_MD_SHA256, MBEDTLS_MD_SHA384, MBEDTLS_MD_SHA512, MBEDTLS_MD_NONE};
+	static const mbedtls_ecp_group_id curves[] = {
+		MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP384R1,
+		MBEDTLS_ECP_DP_NONE};
+	static const int hashes[] = {MBEDTLS_MD_SHA256, MBEDTLS_MD_SHA384, MBEDTLS_MD_SHA512,
+				     MBEDTLS_MD_NONE};
 
 	mbedtls_ssl_conf_min_version(c, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
 	mbedtls_ssl_conf_max_version(c, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
@@ -256,15 +275,16 @@ static int configure(struct sl_dtls *d)
 	mbedtls_ssl_config *c = &d->conf;
 	mbedtls_x509_crt *chain = (mbedtls_x509_crt *)(uintptr_t)&d->cert->chain;
 	mbedtls_pk_context *key = (mbedtls_pk_context *)(uintptr_t)&d->cert->key;
-	int ret = mbedtls_ssl_config_defaults(c, d->client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
-					      MBEDTLS_SSL_TRANSPORT_DATAGRAM, MBEDTLS_SSL_PRESET_DEFAULT);
+	int ret = mbedtls_ssl_config_defaults(
+		c, d->client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
+		MBEDTLS_SSL_TRANSPORT_DATAGRAM, MBEDTLS_SSL_PRESET_DEFAULT);
 
 	if (ret)
 		return ret;
 	configure_crypto(c);
 	mbedtls_ssl_conf_rng(c, lib_rng, d);
-	/* REQUIRED, for OPTIONAL lets a client without a certificate pass; it fails without a list of authorities,
-	 * and ours, which plays that part, must not go to the peer as such. */
+	/* REQUIRED, for OPTIONAL lets a client without a certificate pass; it fails without a list
+	 * of authorities, and ours, which plays that part, must not go to the peer as such. */
 	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_ca_chain(c, chain, NULL);
 	mbedtls_ssl_conf_verify(c, lib_verify, d);
@@ -273,8 +293,8 @@ static int configure(struct sl_dtls *d)
 		/* No HelloVerifyRequest: an authenticated ICE check has come from this address. */
 		mbedtls_ssl_conf_dtls_cookies(c, NULL, NULL, NULL);
 	}
-	/* Its window takes record numbers of epoch 0 at their word: one forged high number would make it deaf. What
-	 * it guards in epoch 1, a Finished seen twice, does no harm. */
+	/* Its window takes record numbers of epoch 0 at their word: one forged high number would
+	 * make it deaf. What it guards in epoch 1, a Finished seen twice, does no harm. */
 	mbedtls_ssl_conf_dtls_anti_replay(c, MBEDTLS_SSL_ANTI_REPLAY_DISABLED);
 	mbedtls_ssl_conf_handshake_timeout(c, RETRANSMIT_MIN_MS, RETRANSMIT_MAX_MS);
 	mbedtls_ssl_conf_export_keys_ext_cb(c, lib_export, d);
@@ -289,8 +309,8 @@ static int seed_drbg(struct sl_dtls *d, bool fresh)
 		sl_rng_fill(d->rng, d->seed, sizeof(d->seed));
 	mbedtls_hmac_drbg_free(&d->drbg);
 	mbedtls_hmac_drbg_init(&d->drbg);
-	return mbedtls_hmac_drbg_seed_buf(&d->drbg, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), d->seed,
-					  sizeof(d->seed));
+	return mbedtls_hmac_drbg_seed_buf(&d->drbg, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256),
+					  d->seed, sizeof(d->seed));
 }
 
 static int setup(struct sl_dtls *d)
@@ -389,7 +409,8 @@ static void fail(struct sl_dtls *d, enum sl_dtls_cause cause)
 	forget_keys(d);
 	if ((size_t)cause >= SL_COUNT(alerts) || !alerts[cause])
 		return;
-	/* This one is meant: the peer need not wait. It is lost if there is no memory for it, which is all right. */
+	/* This one is meant: the peer need not wait. It is lost if there is no memory for it, which
+	 * is all right. */
 	d->may_alert = true;
 	(void)mbedtls_ssl_send_alert_message(&d->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alerts[cause]);
 	d->may_alert = false;
@@ -434,7 +455,8 @@ static void finished(struct sl_dtls *d)
 		fail(d, SL_DTLS_PROTOCOL);
 	} else {
 		split_keying(d, profile);
-		/* The caller's close_notify goes on behind what answers to the peer's retransmissions may use up. */
+		/* The caller's close_notify goes on behind what answers to the peer's
+		 * retransmissions may use up. */
 		d->keys.records.write_seq = d->next_seq[1] + SEQ_RESERVE;
 		d->state = SL_DTLS_CONNECTED;
 		d->cause = SL_DTLS_OK;
@@ -455,7 +477,7 @@ static void broke(struct sl_dtls *d, int ret)
 	}
 	if (d->cause != SL_DTLS_FINGERPRINT)
 		d->cause = SL_DTLS_PROTOCOL;
-	if (d->in_hello) {                              /* it made no sense: the next one shall */
+	if (d->in_hello) { /* it made no sense: the next one shall */
 		sl_free(d->hello);
 		d->hello = NULL;
 	}
@@ -483,7 +505,8 @@ static void drive(struct sl_dtls *d)
 	int ret = MBEDTLS_ERR_SSL_WANT_READ;
 
 	/* A timer that is due comes first, and leaves the input for the next round. */
-	for (int i = 0; i < DRIVES_MAX && (i == 0 || d->in_len > 0) && ret == MBEDTLS_ERR_SSL_WANT_READ; i++)
+	for (int i = 0;
+	     i < DRIVES_MAX && (i == 0 || d->in_len > 0) && ret == MBEDTLS_ERR_SSL_WANT_READ; i++)
 		ret = mbedtls_ssl_handshake(&d->ssl);
 	d->in_len = 0;
 	if (ret == 0)
@@ -509,7 +532,8 @@ static int reset(struct sl_dtls *d, bool fresh)
 	forget_keys(d);
 	d->verified = d->wrote_epoch1 = false;
 	d->next_seq[1] = 0;
-	d->ssl.dtls_srtp_info.chosen_dtls_srtp_profile = MBEDTLS_TLS_SRTP_UNSET;        /* it forgets that */
+	d->ssl.dtls_srtp_info.chosen_dtls_srtp_profile =
+		MBEDTLS_TLS_SRTP_UNSET; /* it forgets that */
 	ret = mbedtls_ssl_session_reset(&d->ssl);
 	if (!ret)
 		ret = seed_drbg(d, fresh);
@@ -570,7 +594,9 @@ void sl_dtls_tick(struct sl_dtls *d, int64_t now_us)
 		fail(d, SL_DTLS_FINGERPRINT);
 	else if (is_due(d, d->start_us, GIVE_UP_US))
 		fail(d, d->cause ? d->cause : d->alert_seen ? SL_DTLS_ALERT : SL_DTLS_TIMEOUT);
-	else if (d->again_us == SL_NEVER && ((d->client && d->ssl.state == MBEDTLS_SSL_HELLO_REQUEST) || is_due(d, d->timer_end_us, 0)))
+	else if (d->again_us == SL_NEVER &&
+		 ((d->client && d->ssl.state == MBEDTLS_SSL_HELLO_REQUEST) ||
+		  is_due(d, d->timer_end_us, 0)))
 		drive(d);
 	if (d->state == SL_DTLS_HANDSHAKING && is_due(d, d->again_us, 0))
 		begin_again(d);
@@ -617,15 +643,15 @@ static void adopt(struct sl_dtls *d, const struct dtls_record *rec)
 	}
 	memcpy(copy, rec->whole, d->hello_len);
 	/* The library would take the client's order; _32 is for those who have nothing else. */
-	if (d->conf.dtls_srtp_profile_list == offer_both || d->conf.dtls_srtp_profile_list == take_80 ||
-	    d->conf.dtls_srtp_profile_list == take_32)
-		(void)mbedtls_ssl_conf_dtls_srtp_protection_profiles(&d->conf,
-								     dtls_hello_srtp(rec) & 1 ? take_80 : take_32);
+	if (d->conf.dtls_srtp_profile_list == offer_both ||
+	    d->conf.dtls_srtp_profile_list == take_80 || d->conf.dtls_srtp_profile_list == take_32)
+		(void)mbedtls_ssl_conf_dtls_srtp_protection_profiles(
+			&d->conf, dtls_hello_srtp(rec) & 1 ? take_80 : take_32);
 	feed_hello(d);
 }
 
-/* The hello that is being answered asks for our flight again. Another one is forged, or the peer began anew: it gets
- * its turn when the present attempt has had a second. */
+/* The hello that is being answered asks for our flight again. Another one is forged, or the peer
+ * began anew: it gets its turn when the present attempt has had a second. */
 static bool take_hello(struct sl_dtls *d, const struct dtls_record *fragment)
 {
 	struct dtls_record rec;
@@ -673,7 +699,8 @@ static const struct {
 	},
 };
 
-/* Longest message of each type that the other role may send; 0: none. It bounds what waits for its missing parts. */
+/* Longest message of each type that the other role may send; 0: none. It bounds what waits for its
+ * missing parts. */
 static const uint16_t longest[2][DTLS_HS_FINISHED + 1] = {
 	{
 		[DTLS_HS_CERTIFICATE] = CERTIFICATE_MAX,
@@ -694,7 +721,7 @@ static bool fits_state(const struct sl_dtls *d, const struct dtls_fragment *f)
 {
 	uint32_t next = d->ssl.handshake->in_msg_seq;
 
-	if (f->msg_seq < next)                          /* old: at most we answer with our flight */
+	if (f->msg_seq < next) /* old: at most we answer with our flight */
 		return true;
 	if (f->msg_seq > next + AHEAD_MAX)
 		return false;
@@ -713,7 +740,8 @@ static bool possible(const struct sl_dtls *d, const struct dtls_record *rec)
 	while (sl_rd_left(&in) > 0) {
 		if (dtls_fragment_read(&in, &f) || f.type >= SL_COUNT(longest[0]))
 			return false;
-		if (f.msg_len > longest[d->client][f.type] || !longest[d->client][f.type] || !fits_state(d, &f))
+		if (f.msg_len > longest[d->client][f.type] || !longest[d->client][f.type] ||
+		    !fits_state(d, &f))
 			return false;
 	}
 	return true;
@@ -725,11 +753,12 @@ static bool take_plain(struct sl_dtls *d, const struct dtls_record *rec)
 		return false;
 	if (rec->type == DTLS_HANDSHAKE && !d->client && rec->body[0] == DTLS_HS_CLIENT_HELLO)
 		return take_hello(d, rec);
-	if (rec->type == DTLS_ALERT)                    /* anybody may send it; kept for the diagnosis */
+	if (rec->type == DTLS_ALERT) /* anybody may send it; kept for the diagnosis */
 		d->alert_seen = true;
 	if (d->again_us != SL_NEVER || !d->ssl.handshake || (!d->client && !d->hello))
 		return false;
-	if (rec->type == DTLS_CCS && rec->len == 1 && rec->body[0] == 1 && d->ssl.state > MBEDTLS_SSL_SERVER_HELLO)
+	if (rec->type == DTLS_CCS && rec->len == 1 && rec->body[0] == 1 &&
+	    d->ssl.state > MBEDTLS_SSL_SERVER_HELLO)
 		feed(d, rec->whole, DTLS_RECORD_HDR + rec->len);
 	else if (rec->type == DTLS_HANDSHAKE && possible(d, rec))
 		feed(d, rec->whole, DTLS_RECORD_HDR + rec->len);
@@ -764,7 +793,8 @@ static bool answer(struct sl_dtls *d, const struct dtls_record *rec)
 	return true;
 }
 
-/* Of what is protected only Finished and alerts have a meaning here: no renegotiation, no application data. */
+/* Of what is protected only Finished and alerts have a meaning here: no renegotiation, no
+ * application data. */
 static bool take_protected(struct sl_dtls *d, const struct dtls_record *rec)
 {
 	uint8_t plain[DTLS_PLAIN_MAX];

@@ -23,7 +23,8 @@ const struct sl_cert *pair_cert(int which)
 
 struct sl_fingerprint pair_fingerprint(enum sl_digest algorithm, const struct sl_cert *cert)
 {
-	struct sl_fingerprint fp = {.algorithm = algorithm, .len = (uint8_t)sl_digest_len(algorithm)};
+	struct sl_fingerprint fp = {.algorithm = algorithm,
+				    .len = (uint8_t)sl_digest_len(algorithm)};
 
 	TRY(sl_digest(algorithm, cert->chain.raw.p, cert->chain.raw.len, fp.bytes));
 	return fp;
@@ -209,7 +210,8 @@ void pair_run(struct pair *p, int64_t for_us)
 
 bool pair_connected(const struct pair *p)
 {
-	return sl_dtls_state(p->end[0]) == SL_DTLS_CONNECTED && sl_dtls_state(p->end[1]) == SL_DTLS_CONNECTED;
+	return sl_dtls_state(p->end[0]) == SL_DTLS_CONNECTED &&
+	       sl_dtls_state(p->end[1]) == SL_DTLS_CONNECTED;
 }
 
 bool pair_closes(struct sl_dtls_records *r, const uint8_t *data, size_t len)

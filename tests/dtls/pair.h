@@ -20,12 +20,12 @@ struct pair {
 	struct sl_dtls *end[2];
 	struct sl_dtls_conf conf[2];
 	struct sl_test_rng rng_state[3];
-	struct sl_rng rng[3];           /* of each end, and of the link */
+	struct sl_rng rng[3]; /* of each end, and of the link */
 	int64_t now_us, delay_us;
-	unsigned loss, duplicate, reorder;      /* percent */
-	bool threads;                   /* each step on a thread of its own */
-	int delivered[2];               /* datagrams that reached each end */
-	uint64_t trace;                 /* over all bytes sent */
+	unsigned loss, duplicate, reorder; /* percent */
+	bool threads;			   /* each step on a thread of its own */
+	int delivered[2];		   /* datagrams that reached each end */
+	uint64_t trace;			   /* over all bytes sent */
 	/* Sees each datagram before it is delivered; false: it is lost. */
 	bool (*tap)(struct pair *p, int to, const uint8_t *data, size_t len);
 	const void *tap_arg;
@@ -42,7 +42,7 @@ struct pair *pair_new(uint64_t seed);
 void pair_start(struct pair *p);
 /* Until both have an end and nothing is on the way, or that much time has gone. */
 void pair_run(struct pair *p, int64_t for_us);
-void pair_send(struct pair *p, int to, const void *data, size_t len);   /* arrives now */
+void pair_send(struct pair *p, int to, const void *data, size_t len); /* arrives now */
 bool pair_connected(const struct pair *p);
 /* sl_dtls_is_close(); a run whose allocation failed ends when it says no. */
 bool pair_closes(struct sl_dtls_records *r, const uint8_t *data, size_t len);

@@ -68,9 +68,11 @@ TEST(pem_of_rsa_and_of_elliptic_curve_keys_is_taken)
 		const char *cert, *key, *fingerprint;
 	} rows[] = {
 		{VECTORS "rsa-cert.pem", VECTORS "rsa-key.pem",
-		 "76:6F:58:1A:EC:58:58:05:35:28:CB:03:62:77:38:F1:65:A7:92:42:62:9B:E7:84:21:C8:22:15:5B:5C:99:9F"},
+		 "76:6F:58:1A:EC:58:58:05:35:28:CB:03:62:77:38:F1:65:A7:92:42:62:9B:E7:84:21:C8:22:"
+		 "15:5B:5C:99:9F"},
 		{VECTORS "ec-cert.pem", VECTORS "ec-key.pem",
-		 "62:52:81:1E:4C:4B:DB:5D:AE:F1:A7:59:AB:EC:41:EA:C9:3E:5A:A6:94:5B:D1:51:9B:7B:49:A2:02:A6:7C:FA"},
+		 "62:52:81:1E:4C:4B:DB:5D:AE:F1:A7:59:AB:EC:41:EA:C9:3E:5A:A6:94:5B:D1:51:9B:7B:49:"
+		 "A2:02:A6:7C:FA"},
 	};
 
 	for (size_t i = 0; i < SL_COUNT(rows); i++) {
@@ -111,7 +113,8 @@ TEST(fingerprints_are_read_in_any_case_and_only_complete)
 		{"sha-1", "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33", SL_OK},
 		{"SHA-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33", SL_OK},
 		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22", SL_EPARSE},
-		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44", SL_EPARSE},
+		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44",
+		 SL_EPARSE},
 		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:3", SL_EPARSE},
 		{"sha-1", "00-11-22-33-44-55-66-77-88-99-AA-BB-CC-DD-EE-FF-00-11-22-33", SL_EPARSE},
 		{"sha-1", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:3g", SL_EPARSE},
@@ -122,7 +125,8 @@ TEST(fingerprints_are_read_in_any_case_and_only_complete)
 
 	for (size_t i = 0; i < SL_COUNT(rows); i++) {
 		struct sl_fingerprint fp = {.len = 99};
-		int err = sl_fingerprint_parse(sl_str_z(rows[i].algorithm), sl_str_z(rows[i].hex), &fp);
+		int err = sl_fingerprint_parse(sl_str_z(rows[i].algorithm), sl_str_z(rows[i].hex),
+					       &fp);
 
 		CHECK_EQ(err, rows[i].want);
 		CHECK_EQ(fp.len, err ? 99 : 20);

@@ -57,8 +57,8 @@ static size_t write_fragment(const struct whole *w, struct cut c, uint64_t seq, 
 	return sl_wr_len(&wr);
 }
 
-static int feed(struct dtls_hello *h, const struct whole *w, struct cut c, uint64_t seq, int64_t now_us,
-		struct dtls_record *out)
+static int feed(struct dtls_hello *h, const struct whole *w, struct cut c, uint64_t seq,
+		int64_t now_us, struct dtls_record *out)
 {
 	static uint8_t buf[MSG_MAX + 32];
 	struct sl_rd in = sl_rd(buf, write_fragment(w, c, seq, buf));
@@ -145,7 +145,8 @@ TEST(t13_a_hello_in_up_to_eight_pieces_is_joined_in_any_order_with_duplicates)
 		for (int i = 0; i < k; i++) {
 			CHECK_EQ(feed(&h, &w, c[i], (uint64_t)i, 0, &rec), i == k - 1);
 			if (i < k - 1)
-				CHECK_EQ(feed(&h, &w, c[below(&rng, (uint32_t)i + 1)], 90, 0, &rec), 0);
+				CHECK_EQ(feed(&h, &w, c[below(&rng, (uint32_t)i + 1)], 90, 0, &rec),
+					 0);
 		}
 		check_whole(&rec, &w, (uint64_t)k - 1);
 	}
@@ -239,7 +240,8 @@ TEST(t10_profiles_are_read_from_the_hello_of_a_browser)
 	}
 }
 
-/* The engine as server answers a captured hello, however it comes, with a flight that begins with ServerHello. */
+/* The engine as server answers a captured hello, however it comes, with a flight that begins with
+ * ServerHello. */
 static void check_answer(struct sl_dtls *d)
 {
 	struct dtls_record rec;
@@ -270,7 +272,8 @@ TEST(t13_captured_datagrams_of_both_browsers_are_answered_and_again_after_loss)
 		pair_start(p);
 		for (int i = 0; i < 2; i++)
 			len[i] = pair_file(captures[browser][i], part[i], sizeof(part[i]));
-		/* The second is lost, then both come again with new record numbers, the other way round. */
+		/* The second is lost, then both come again with new record numbers, the other way
+		 * round. */
 		sl_dtls_recv(p->end[SERVER], part[0], len[0], 0);
 		CHECK(!sl_dtls_pull(p->end[SERVER], &data, &n));
 		for (int again = 0; again < 2; again++) {
@@ -293,13 +296,16 @@ static bool cutter(struct pair *p, int to, const uint8_t *data, size_t len)
 	static uint8_t buf[MSG_MAX + 32];
 	struct cut c[8];
 
-	if (to != SERVER || data[0] != DTLS_HANDSHAKE || data[DTLS_RECORD_HDR] != DTLS_HS_CLIENT_HELLO)
+	if (to != SERVER || data[0] != DTLS_HANDSHAKE ||
+	    data[DTLS_RECORD_HDR] != DTLS_HS_CLIENT_HELLO)
 		return true;
 	memcpy(w.msg, data + DTLS_RECORD_HDR + DTLS_HS_HDR, w.len);
 	split(&p->rng[2], w.len, p->tap_count, c);
 	for (int i = 0; i < p->tap_count; i++)
 		if (below(&p->rng[2], 10) != 0)
-			pair_send(p, SERVER, buf, write_fragment(&w, c[i], sl_get16(data + 9) * 16u + (uint64_t)i, buf));
+			pair_send(p, SERVER, buf,
+				  write_fragment(&w, c[i], sl_get16(data + 9) * 16u + (uint64_t)i,
+						 buf));
 	return false;
 }
 

@@ -98,20 +98,23 @@ TEST(close_notify_of_either_level_closes)
 
 	make_pair();
 	for (uint8_t level = 0; level < 4; level++) {
-		int n = dtls_record_seal(&mine, DTLS_ALERT, (uint8_t[]){level, 0}, 2, out, sizeof(out));
+		int n = dtls_record_seal(&mine, DTLS_ALERT, (uint8_t[]){level, 0}, 2, out,
+					 sizeof(out));
 
 		TRY(n);
 		CHECK(pair_closes(&theirs, out, (size_t)n));
 	}
 }
 
-/* RFC 5288 section 3 over GCM of NIST SP 800-38D; computed with OpenSSL's EVP_aes_128_gcm(): key 80..8f, nonce
- * "efgh" 0001000000000003, additional data 0001000000000003 15 fefd 0002, text 01 00. */
+/* RFC 5288 section 3 over GCM of NIST SP 800-38D; computed with OpenSSL's EVP_aes_128_gcm():
+ * key 80..8f, nonce "efgh" 0001000000000003, additional data 0001000000000003 15 fefd 0002, text 01
+ * 00. */
 TEST(close_notify_has_the_bytes_of_rfc_5288)
 {
 	static const uint8_t want[CLOSE_LEN] = {
 		0x15, 0xfe, 0xfd, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x00, 0x1a,
-		0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x59, 0xda, 0xc0, 0x39, 0xb3, 0xe1, 0x19, 0x3c, 0x87, 0x97, 0xcf, 0xd0, 0x9e, 0xc5, 0x98, 0xf2, 0x0d, 0x97};
+		0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x59, 0xda, 0xc0, 0x39, 0xb3,
+		0xe1, 0x19, 0x3c, 0x87, 0x97, 0xcf, 0xd0, 0x9e, 0xc5, 0x98, 0xf2, 0x0d, 0x97};
 	uint8_t out[64];
 
 	make_pair();
