@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// One row of the table: its server, its tabs and peers, and their end, however the row ends.
+import { Tab } from './browser.mjs';
+import { Peer } from './peer.mjs';
+import { Server } from './server.mjs';
+import { seconds, within } from './wait.mjs';
+
+const ROW_S = 120;
+
+export class Row {
+	constructor(row) {
+		this.row = row;
+		this.tabs = [];
+		this.peers = [];
+		this.undo = [];
+		this.room = `${row.name} é`;    // a name that needs encoding
+	}
+
+	async server(...flags) {
+		this.sluice = await Server.start(...flags);
+		return this.sluice;
+	}
+
+	// The server's own page; `query` as ?codec=VP9&synthetic=1.
+	async tab(kind, query = '', base = this.sluice.url) {
+		const tab = await Tab.open(kind, `${base}/?room=${encodeURIComponent(this.room)}&${query}`);
+		this.tabs.push(tab);
+		return tab;
+	}
+
+	async peer(kind, what) {
+		const peer = await Peer.start(kind, what, `${this.sluice.url}/${what === 'publish' ? 'whip' : 'whep'}/${encodeURIComponent(this.room)}`);
+		this.peers.push(peer);
+		return peer;
+	}
+
+	defer(fn) {
+		this.undo.push(fn);
+	}
+
+	// The error, or null.
+	async run() {
+		let error = null;
+		try {
+			await within('the row', this.row.run(this), seconds(ROW_S));
+		} catch (e) {
+			error = e;
+		}
+		for (const end of this.ends())
+			try {
+				await end();
+			} catch (e) {
+				error ||= e;
+			}
+		return error;
+	}
+
+	ends() {
+		return [
+			...this.undo.reverse(),
+			...this.tabs.map((t) => () => t.close().catch(() => {})),
+			...this.peers.map((p) => () => p.stop()),
+			() => this.sluice && this.sluice.stop(),
+		];
+	}
+
+	report() {
+		const tabs = this.tabs.flatMap((t) => t.console.slice(-10).map((l) => `    ${t.kind}: ${l}`));
+		const processes = [...this.peers.map((p) => p.process), this.sluice && this.sluice.process];
+		return [...tabs, ...processes.filter(Boolean).map((p) => p.report())].join('\n');
+	}
+}
