@@ -57,6 +57,8 @@ void ice_select(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 	ice->selected = ice_index(ice, p);
 	ice->nominee = -1;
 	ice->consent_us = ice->consent_next_us = now_us;
+	if (ice->state == SL_ICE_CHECKING)
+		ice_alive(ice, now_us);         /* an early check may be older: silence counts from here */
 	if (ice_since(now_us, ice->last_in_us) < ICE_DISCONNECTED_US)
 		ice->state = SL_ICE_CONNECTED;
 	stop_ordinary_checks(ice);

@@ -344,3 +344,20 @@ TEST(a_packet_ends_the_disconnection)
 	rig_media(&R, &a);
 	CHECK_EQ(sl_ice_state(&R.ice), SL_ICE_CONNECTED);
 }
+
+TEST(an_early_nomination_counts_however_late_the_answer_comes)
+{
+	struct sl_path a = rig_path(1, 1000);
+
+	TRY(rig_init(&R, true, false, true));
+	CHECK_EQ(rig_check(&R, &a, true, HIGH), SL_OK);
+	rig_wait(&R, 40 * SL_SEC);
+	CHECK_EQ(sl_ice_state(&R.ice), SL_ICE_NEW);
+	TRY(sl_ice_set_remote(&R.ice, SL_STR(RIG_UFRAG), SL_STR(RIG_PWD), R.now_us));
+	CHECK(rig_uses(&R, &a));
+	CHECK_EQ(sl_ice_state(&R.ice), SL_ICE_CONNECTED);
+	rig_wait(&R, 14 * SL_SEC);
+	CHECK_EQ(sl_ice_state(&R.ice), SL_ICE_DISCONNECTED);
+	rig_wait(&R, SL_SEC);
+	CHECK_EQ(sl_ice_state(&R.ice), SL_ICE_FAILED);
+}
