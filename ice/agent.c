@@ -25,7 +25,8 @@ static void fresh_gen(struct sl_ice *ice)
 	ice->first_valid_us = -1;
 }
 
-/* The old pairs' packets may still be under way: they stay valid for a while, but have no credentials any more. */
+/* The old pairs' packets may still be under way: they stay valid for a while, but have no
+ * credentials any more. */
 void ice_forget_old(struct sl_ice *ice, int64_t now_us)
 {
 	if (!ice->old.id)
@@ -62,8 +63,8 @@ void sl_ice_restart(struct sl_ice *ice, int64_t now_us)
 
 static bool is_creds(struct sl_str ufrag, struct sl_str pwd)
 {
-	return ufrag.n >= 4 && ufrag.n <= SL_ICE_UFRAG_MAX && pwd.n >= 22 && pwd.n <= SL_ICE_PWD_MAX &&
-	       !memchr(ufrag.p, 0, ufrag.n) && !memchr(pwd.p, 0, pwd.n);
+	return ufrag.n >= 4 && ufrag.n <= SL_ICE_UFRAG_MAX && pwd.n >= 22 &&
+	       pwd.n <= SL_ICE_PWD_MAX && !memchr(ufrag.p, 0, ufrag.n) && !memchr(pwd.p, 0, pwd.n);
 }
 
 static uint32_t hash_of(struct sl_str s)
@@ -75,7 +76,8 @@ static uint32_t hash_of(struct sl_str s)
 	return h;
 }
 
-/* Checks that came before the peer's credentials count from now on, if they were of the same ones. */
+/* Checks that came before the peer's credentials count from now on, if they were of the same ones.
+ */
 static void adopt_early(struct sl_ice *ice, int64_t now_us)
 {
 	bool same = hash_of(sl_str_z(ice->now.remote.ufrag)) == ice->now.early_hash;
@@ -137,7 +139,8 @@ int sl_ice_init(struct sl_ice *ice, const struct sl_ice_conf *conf, int64_t now_
 	ice->timeout_us = SL_MAX(SL_MIN(conf->timeout_us, ICE_TIMEOUT_MAX_US), SL_SEC);
 	ice->tid_tag = conf->tid_tag;
 	ice->tie_breaker = sl_rng_u64(conf->rng);
-	/* RFC 8445 section 6.1.1: facing a lite agent, the full one controls. Two lite ones would both just wait. */
+	/* RFC 8445 section 6.1.1: facing a lite agent, the full one controls. Two lite ones would
+	 * both just wait. */
 	ice->full = !conf->lite || conf->remote_lite;
 	ice->controlling = ice->full && (conf->controlling || conf->remote_lite);
 	ice->allow_loopback = conf->allow_loopback;
@@ -156,8 +159,8 @@ void sl_ice_fini(struct sl_ice *ice)
 }
 
 /* ---- requests ---- */
-/* RFC 8445 section 7.3: the user name is ours, a colon, the peer's. As long as the peer's is not known (its answer is
- * under way) the first one that comes with our password stands in for it. */
+/* RFC 8445 section 7.3: the user name is ours, a colon, the peer's. As long as the peer's is not
+ * known (its answer is under way) the first one that comes with our password stands in for it. */
 static bool is_user(const struct sl_ice_gen *g, struct sl_str user)
 {
 	struct sl_str rest = user;
@@ -180,7 +183,7 @@ static struct sl_ice_gen *gen_of_user(struct sl_ice *ice, struct sl_str user)
 void ice_queue(struct sl_ice *ice, const struct sl_ice_out *out)
 {
 	if (ice->out_count == SL_ICE_OUTS)
-		return;                 /* the caller does not drain; STUN repeats what matters */
+		return; /* the caller does not drain; STUN repeats what matters */
 	ice->outs[(ice->out_first + ice->out_count++) % SL_ICE_OUTS] = *out;
 }
 
@@ -203,7 +206,8 @@ static void answer(struct sl_ice *ice, const struct sl_ice_gen *g, const struct 
 	ice_queue(ice, &out);
 }
 
-/* RFC 8445 section 7.3.1.1. True: it was settled, or there is none; false: the peer has to change its role. */
+/* RFC 8445 section 7.3.1.1. True: it was settled, or there is none; false: the peer has to change
+ * its role. */
 static bool settle_roles(struct sl_ice *ice, const struct sl_stun *m)
 {
 	bool same = m->has & (ice->controlling ? STUN_CONTROLLING : STUN_CONTROLLED);
@@ -219,8 +223,8 @@ static bool settle_roles(struct sl_ice *ice, const struct sl_stun *m)
 	return true;
 }
 
-static void on_check(struct sl_ice *ice, struct sl_ice_gen *g, const struct sl_stun *m, const struct sl_path *path,
-		     int64_t now_us)
+static void on_check(struct sl_ice *ice, struct sl_ice_gen *g, const struct sl_stun *m,
+		     const struct sl_path *path, int64_t now_us)
 {
 	uint32_t priority = m->has & STUN_PRIORITY ? m->priority : sl_ice_priority(SL_ICE_PRFLX, 0);
 	struct sl_ice_pair *p = ice_pair_of(ice, g->id, path, priority);
@@ -239,7 +243,8 @@ static void on_check(struct sl_ice *ice, struct sl_ice_gen *g, const struct sl_s
 		ice_brought(ice, p, false, now_us);
 	sel = ice_at(ice, ice->selected);
 	if (sel && sl_path_eq(&sel->path, path))
-		sel->last_in_us = now_us;       /* under other credentials, perhaps: the path is the same */
+		sel->last_in_us =
+			now_us; /* under other credentials, perhaps: the path is the same */
 	p->last_in_us = now_us;
 	if (use)
 		p->last_use_us = now_us;
@@ -262,7 +267,8 @@ static int authenticate(struct sl_ice *ice, const struct sl_stun *m, struct sl_i
 	return err;
 }
 
-static int on_request(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path, int64_t now_us)
+static int on_request(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path,
+		      int64_t now_us)
 {
 	struct sl_ice_gen *g;
 	int err = authenticate(ice, m, &g);
@@ -304,7 +310,8 @@ int sl_ice_recv(struct sl_ice *ice, const struct sl_dgram *in, int64_t now_us)
 	if (ice->state == SL_ICE_FAILED)
 		return SL_ESTATE;
 	if (m.method != STUN_BINDING || m.class_ == SL_STUN_INDICATION) {
-		/* RFC 8445 section 11: an indication only keeps NATs awake; it is not signed and proves nothing. */
+		/* RFC 8445 section 11: an indication only keeps NATs awake; it is not signed and
+		 * proves nothing. */
 		sl_stat_inc(ice->stats, SL_STAT_stun_unsupported);
 		return SL_EUNSUPPORTED;
 	}
@@ -345,7 +352,8 @@ void sl_ice_on_authentic(struct sl_ice *ice, const struct sl_path *path, bool me
 bool sl_ice_is_valid(const struct sl_ice *ice, const struct sl_path *path)
 {
 	for (size_t i = 0; i < ice->pairs_high; i++)
-		if (ice->pairs[i].gen && ice->pairs[i].valid && sl_path_eq(&ice->pairs[i].path, path))
+		if (ice->pairs[i].gen && ice->pairs[i].valid &&
+		    sl_path_eq(&ice->pairs[i].path, path))
 			return true;
 	return false;
 }
@@ -424,11 +432,13 @@ bool sl_ice_pull(struct sl_ice *ice, struct sl_dgram *out)
 		int n = SL_ENOTFOUND;
 
 		if (g)
-			n = o->class_ == SL_STUN_REQUEST ? build_request(ice, o, g) : build_answer(ice, o, g);
+			n = o->class_ == SL_STUN_REQUEST ? build_request(ice, o, g)
+							 : build_answer(ice, o, g);
 		ice->out_first = (uint8_t)((ice->out_first + 1) % SL_ICE_OUTS);
 		ice->out_count--;
 		if (n > 0) {
-			*out = (struct sl_dgram){.path = o->path, .data = ice->out, .len = (size_t)n};
+			*out = (struct sl_dgram){
+				.path = o->path, .data = ice->out, .len = (size_t)n};
 			return true;
 		}
 	}
@@ -478,8 +488,11 @@ int64_t sl_ice_rtt_us(const struct sl_ice *ice)
 const char *sl_ice_state_name(enum sl_ice_state state)
 {
 	static const char *const names[] = {
-		[SL_ICE_NEW] = "new", [SL_ICE_CHECKING] = "checking", [SL_ICE_CONNECTED] = "connected",
-		[SL_ICE_DISCONNECTED] = "disconnected", [SL_ICE_FAILED] = "failed",
+		[SL_ICE_NEW] = "new",
+		[SL_ICE_CHECKING] = "checking",
+		[SL_ICE_CONNECTED] = "connected",
+		[SL_ICE_DISCONNECTED] = "disconnected",
+		[SL_ICE_FAILED] = "failed",
 	};
 
 	return names[state];

@@ -16,7 +16,7 @@ static bool is_open(const struct sl_ice_pair *p)
 }
 
 /* ---- transactions ---- */
-/* RFC 8445 section 14.3: RTO = MAX(500 ms, Ta * N * (Num-Waiting + Num-In-Progress)), N being 1 here. */
+/* RFC 8445 section 14.3: RTO = MAX(500 ms, Ta * N * (Num-Waiting + Num-In-Progress)); N is 1. */
 static uint8_t rto_ta(struct sl_ice *ice)
 {
 	int n = 0;
@@ -34,7 +34,8 @@ void ice_begin(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 	sl_rng_fill(ice->rng, p->tid, sizeof(p->tid));
 	p->sent_us = now_us;
 	p->tx_count = 0;
-	p->tx_flags = (uint8_t)((ice->controlling ? ICE_TX_CONTROLLING : 0) | (use ? ICE_TX_USE : 0));
+	p->tx_flags =
+		(uint8_t)((ice->controlling ? ICE_TX_CONTROLLING : 0) | (use ? ICE_TX_USE : 0));
 	p->triggered = false;
 	if (ice->full && p->state != ICE_SUCCEEDED)
 		p->state = ICE_IN_PROGRESS;
@@ -53,13 +54,15 @@ void ice_transmit(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 
 	sl_put32(out.tid, ice->tid_tag);
 	memcpy(out.tid + 4, p->tid, sizeof(p->tid));
-	/* RFC 8445 section 7.1.1: what a peer-reflexive candidate learned from this check would have. */
-	out.priority = (sl_ice_priority(SL_ICE_PRFLX, 0) & 0xff000000) | (ice_local_priority(ice, p) & 0xffffff);
+	/* RFC 8445 section 7.1.1: that of a peer-reflexive candidate learned from this check. */
+	out.priority = (sl_ice_priority(SL_ICE_PRFLX, 0) & 0xff000000) |
+		       (ice_local_priority(ice, p) & 0xffffff);
 	ice_queue(ice, &out);
 	p->checks_sent++;
 	p->tx_count++;
 	/* RFC 8489 section 6.2.1: doubling, and Rm times the first interval after the last one. */
-	p->next_us = ice_after(now_us, p->tx_count < ICE_RC ? rto << (p->tx_count - 1) : rto * ICE_RM);
+	p->next_us =
+		ice_after(now_us, p->tx_count < ICE_RC ? rto << (p->tx_count - 1) : rto * ICE_RM);
 	ice->ta_next_us = ice_after(now_us, ICE_TA_US);
 	sl_stat_inc(ice->stats, SL_STAT_ice_checks_sent);
 }
@@ -86,8 +89,9 @@ void ice_trigger(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 		p->next_us = now_us;
 		return;
 	}
-	/* The peer's own check may have opened its NAT: repeat ours at once. With the same id, for the answer to the
-	 * first may still come; and only one time, or a path slower than the peer's repeats would never succeed. */
+	/* The peer's own check may have opened its NAT: repeat ours at once. With the same id, for
+	 * the answer to the first may still come; and only one time, or a path slower than the
+	 * peer's repeats would never succeed. */
 	if (p->tx_count < ICE_RC && !(p->tx_flags & ICE_TX_KICKED)) {
 		p->tx_flags |= ICE_TX_KICKED;
 		p->next_us = now_us;
@@ -125,7 +129,8 @@ static struct sl_ice_pair *pick(struct sl_ice *ice, int64_t now_us)
 	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p)) {
 		enum urgency u = urgency_of(ice, p, now_us);
 
-		if (u > best_urgency || (u != NOTHING && u == best_urgency && goes_before(ice, u, p, best))) {
+		if (u > best_urgency ||
+		    (u != NOTHING && u == best_urgency && goes_before(ice, u, p, best))) {
 			best = p;
 			best_urgency = u;
 		}
@@ -133,7 +138,8 @@ static struct sl_ice_pair *pick(struct sl_ice *ice, int64_t now_us)
 	return best;
 }
 
-/* T07: an address that is only the peer's word gets few datagrams; one that has sent something authentic is real. */
+/* T07: an address that is only the peer's word gets few datagrams; one that has sent something
+ * authentic is real. */
 static bool may_send(struct sl_ice *ice, const struct sl_ice_pair *p)
 {
 	if (p->requests_in > 0 || p->responses_in > 0)
@@ -160,8 +166,8 @@ static void send_one(struct sl_ice *ice, int64_t now_us)
 		ice_unfreeze(ice, p, false);
 }
 
-/* RFC 7675 section 5.1: about every 5 s (0.8 to 1.2 times), each with a new id. One that gets no answer is repeated as
- * any other check until the next is due. */
+/* RFC 7675 section 5.1: about every 5 s (0.8 to 1.2 times), each with a new id. One that gets no
+ * answer is repeated as any other check until the next is due. */
 static bool consent_is_due(const struct sl_ice *ice, int64_t now_us)
 {
 	return ice->full && ice->selected >= 0 && now_us >= ice->consent_next_us;
@@ -190,7 +196,7 @@ static void give_up(struct sl_ice *ice, int64_t now_us)
 		if (p->tx_count < limit_of(ice, p) || now_us < p->next_us)
 			continue;
 		if (ice_index(ice, p) == ice->selected)
-			p->tx_count = 0;        /* consent runs by a clock of its own */
+			p->tx_count = 0; /* consent runs by a clock of its own */
 		else
 			ice_fail_pair(ice, p);
 	}
@@ -234,7 +240,8 @@ static void nominate(struct sl_ice *ice, int64_t now_us)
 		ice->first_valid_us = -1;
 		return;
 	}
-	if (ice_since(now_us, ice->first_valid_us) < ICE_NOMINATE_WAIT_US && better_may_come(ice, best))
+	if (ice_since(now_us, ice->first_valid_us) < ICE_NOMINATE_WAIT_US &&
+	    better_may_come(ice, best))
 		return;
 	ice->nominee = ice_index(ice, best);
 	best->tx_count = 0;
@@ -295,12 +302,14 @@ int64_t ice_checks_deadline(const struct sl_ice *ice)
 }
 
 /* ---- answers ---- */
-static struct sl_ice_pair *asked_by(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path)
+static struct sl_ice_pair *asked_by(struct sl_ice *ice, const struct sl_stun *m,
+				    const struct sl_path *path)
 {
 	if (sl_get32(m->tid) != ice->tid_tag)
 		return NULL;
 	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
-		/* RFC 8445 section 7.2.5.2.1: addresses are symmetric. One that is not says nothing of this pair. */
+		/* RFC 8445 section 7.2.5.2.1: addresses are symmetric. One that is not says nothing
+		 * of this pair. */
 		if (p->tx_count > 0 && memcmp(p->tid, m->tid + 4, sizeof(p->tid)) == 0)
 			return ice_gen(ice, p->gen) && sl_path_eq(&p->path, path) ? p : NULL;
 	return NULL;
@@ -321,10 +330,11 @@ static void on_role_conflict(struct sl_ice *ice, struct sl_ice_pair *p, int64_t 
 	ice_trigger(ice, p, now_us);
 }
 
-static void on_error(struct sl_ice *ice, struct sl_ice_pair *p, const struct sl_stun *m, int64_t now_us)
+static void on_error(struct sl_ice *ice, struct sl_ice_pair *p, const struct sl_stun *m,
+		     int64_t now_us)
 {
 	if (!ice->full)
-		return;                         /* of a check of verification: counts as none */
+		return; /* of a check of verification: counts as none */
 	if (m->error_code == 487)
 		on_role_conflict(ice, p, now_us);
 	else if (ice_index(ice, p) != ice->selected)
@@ -333,9 +343,10 @@ static void on_error(struct sl_ice *ice, struct sl_ice_pair *p, const struct sl_
 
 static void on_success(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 {
-	bool use = (p->tx_flags & ICE_TX_USE) && (p->tx_flags & ICE_TX_CONTROLLING) && ice->controlling;
+	bool use = (p->tx_flags & ICE_TX_USE) && (p->tx_flags & ICE_TX_CONTROLLING) &&
+		   ice->controlling;
 
-	if (p->tx_count == 1)           /* which of several was answered cannot be told */
+	if (p->tx_count == 1) /* which of several was answered cannot be told */
 		p->rtt_us = (int32_t)SL_MIN(ice_since(now_us, p->sent_us), INT32_MAX);
 	p->tx_count = 0;
 	p->responses_in++;
@@ -361,7 +372,8 @@ static void on_success(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us
 	nominate(ice, now_us);
 }
 
-int ice_on_response(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path, int64_t now_us)
+int ice_on_response(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path,
+		    int64_t now_us)
 {
 	struct sl_ice_pair *p = asked_by(ice, m, path);
 	const struct sl_ice_creds *c;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ice/ice_int.h — what the files of ice/ share. agent.c takes what comes in, pairs.c keeps the table, checks.c sends
- * and times transactions, select.c decides which pair is in use and whether the peer is still there. */
+ * ice/ice_int.h — what the files of ice/ share. agent.c takes what comes in, pairs.c keeps the
+ * table, checks.c sends and times transactions, select.c decides which pair is in use and whether
+ * the peer is still there. */
 #ifndef SL_ICE_INT_H
 #define SL_ICE_INT_H
 #include "ice/ice.h"
@@ -8,7 +9,7 @@
 enum {
 	STUN_BINDING = 1,
 	STUN_HEADER_LEN = 20,
-	STUN_ATTRS_MAX = 32,            /* T24 */
+	STUN_ATTRS_MAX = 32, /* T24 */
 	STUN_UNKNOWN_MAX = SL_ICE_OUT_UNKNOWN,
 	STUN_USERNAME_MAX = SL_ICE_UFRAG_MAX * 2 + 1
 };
@@ -25,7 +26,7 @@ enum stun_has {
 	STUN_UNKNOWN_ATTRS = 1 << 7,
 	STUN_INTEGRITY = 1 << 8,
 	STUN_FINGERPRINT = 1 << 9,
-	STUN_OTHER = 1 << 10            /* known, of no use here */
+	STUN_OTHER = 1 << 10 /* known, of no use here */
 };
 
 /* A message, as read or as to be written. What ICE has no use for is not kept. */
@@ -33,26 +34,30 @@ struct sl_stun {
 	enum sl_stun_class class_;
 	uint16_t method;
 	uint8_t tid[SL_STUN_TID_LEN];
-	uint32_t has;                   /* enum stun_has */
-	struct sl_str username;         /* borrowed */
+	uint32_t has;		/* enum stun_has */
+	struct sl_str username; /* borrowed */
 	uint32_t priority;
-	uint64_t tie_breaker;           /* of ICE-CONTROLLED or ICE-CONTROLLING */
+	uint64_t tie_breaker; /* of ICE-CONTROLLED or ICE-CONTROLLING */
 	struct sl_addr mapped;
 	uint16_t error_code;
-	uint16_t unknown[STUN_UNKNOWN_MAX];     /* read: comprehension-required ones not known; written: the list of 420 */
+	uint16_t unknown[STUN_UNKNOWN_MAX]; /* read: comprehension-required ones not known; written:
+					       the list of 420 */
 	uint8_t unknown_count;
 	/* borrowed, of a message that was read */
 	const uint8_t *data;
 	size_t len;
-	size_t integrity_at;            /* offset of the attribute MESSAGE-INTEGRITY */
+	size_t integrity_at; /* offset of the attribute MESSAGE-INTEGRITY */
 };
 
-/* SL_OK or SL_EPARSE. FINGERPRINT, where there is one, was right; MESSAGE-INTEGRITY is checked by stun_check. */
+/* SL_OK or SL_EPARSE. FINGERPRINT, where there is one, was right; MESSAGE-INTEGRITY is checked by
+ * stun_check. */
 SL_MUST_USE int stun_read(const uint8_t *data, size_t len, struct sl_stun *out);
 /* SL_OK, SL_EAUTH (wrong, or there is none), SL_ENOMEM. */
 SL_MUST_USE int stun_check(const struct sl_stun *m, const void *key, size_t key_len);
-/* Writes what `has` names; key signs it where that includes STUN_INTEGRITY. Length, SL_EFULL or SL_ENOMEM. */
-SL_MUST_USE int stun_write(const struct sl_stun *m, const void *key, size_t key_len, uint8_t *out, size_t cap);
+/* Writes what `has` names; key signs it where that includes STUN_INTEGRITY. Length, SL_EFULL or
+ * SL_ENOMEM. */
+SL_MUST_USE int stun_write(const struct sl_stun *m, const void *key, size_t key_len, uint8_t *out,
+			   size_t cap);
 
 /* RFC 8445 section 14.2 and 14.3, RFC 8489 section 6.2.1, RFC 7675 section 5.1; T07. */
 #define ICE_TA_US (50 * SL_MS)
@@ -64,11 +69,12 @@ SL_MUST_USE int stun_write(const struct sl_stun *m, const void *key, size_t key_
 #define ICE_NOMINATE_WAIT_US (500 * SL_MS)
 #define ICE_RETIRED_US (5 * SL_SEC)
 enum {
-	ICE_RTO_MIN_TA = 10,            /* 500 ms */
+	ICE_RTO_MIN_TA = 10, /* 500 ms */
 	ICE_RC = 7,
 	ICE_RM = 16,
-	ICE_RC_NOMINATION = 4,          /* then the next best pair has its turn */
-	ICE_UNFREEZE_AT = 3,            /* transmissions without answer that let the next of the foundation begin */
+	ICE_RC_NOMINATION = 4, /* then the next best pair has its turn */
+	ICE_UNFREEZE_AT =
+		3, /* transmissions without answer that let the next of the foundation begin */
 	ICE_BUDGET = 100,
 	ICE_NO_LOCAL = 255,
 	ICE_OWN_FOUNDATION = 255
@@ -86,11 +92,13 @@ void ice_queue(struct sl_ice *ice, const struct sl_ice_out *out);
 /* ---- pairs.c ---- */
 /* Walks the table: ice_next(ice, NULL) is the first, NULL ends. The pair at hand may be removed. */
 struct sl_ice_pair *ice_next(struct sl_ice *ice, struct sl_ice_pair *p);
-struct sl_ice_pair *ice_at(struct sl_ice *ice, int8_t index);           /* NULL for -1 */
+struct sl_ice_pair *ice_at(struct sl_ice *ice, int8_t index); /* NULL for -1 */
 int8_t ice_index(const struct sl_ice *ice, const struct sl_ice_pair *p);
 struct sl_ice_pair *ice_find(struct sl_ice *ice, uint8_t gen, const struct sl_path *path);
-/* The pair of an authentic request, made where there is none; the table's least useful one makes room. */
-struct sl_ice_pair *ice_pair_of(struct sl_ice *ice, uint8_t gen, const struct sl_path *path, uint32_t priority);
+/* The pair of an authentic request, made where there is none; the table's least useful one makes
+ * room. */
+struct sl_ice_pair *ice_pair_of(struct sl_ice *ice, uint8_t gen, const struct sl_path *path,
+				uint32_t priority);
 void ice_remove(struct sl_ice *ice, struct sl_ice_pair *p);
 void ice_remove_retired(struct sl_ice *ice);
 void ice_remove_gen(struct sl_ice *ice, uint8_t gen);
@@ -98,21 +106,25 @@ uint64_t ice_pair_priority(const struct sl_ice *ice, const struct sl_ice_pair *p
 uint32_t ice_local_priority(const struct sl_ice *ice, const struct sl_ice_pair *p);
 /* Lets frozen pairs of p's foundation begin: all of them, or the best one. */
 void ice_unfreeze(struct sl_ice *ice, const struct sl_ice_pair *p, bool all);
-bool ice_in_use(const struct sl_ice *ice, uint8_t gen);                 /* the selected pair is of these credentials */
+bool ice_in_use(const struct sl_ice *ice,
+		uint8_t gen); /* the selected pair is of these credentials */
 
 /* ---- checks.c ---- */
 void ice_trigger(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);
 void ice_fail_pair(struct sl_ice *ice, struct sl_ice_pair *p);
-void ice_begin(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);      /* a transaction, not yet sent */
+void ice_begin(struct sl_ice *ice, struct sl_ice_pair *p,
+	       int64_t now_us); /* a transaction, not yet sent */
 void ice_transmit(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);
-int ice_on_response(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path, int64_t now_us);
+int ice_on_response(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path,
+		    int64_t now_us);
 void ice_checks_tick(struct sl_ice *ice, int64_t now_us);
 int64_t ice_checks_deadline(const struct sl_ice *ice);
 bool ice_checks_pending(const struct sl_ice *ice);
 
 /* ---- select.c ---- */
-void ice_use_candidate(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);              /* rule (a) */
-void ice_brought(struct sl_ice *ice, struct sl_ice_pair *p, bool media, int64_t now_us);        /* rule (b) */
+void ice_use_candidate(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us); /* rule (a) */
+void ice_brought(struct sl_ice *ice, struct sl_ice_pair *p, bool media,
+		 int64_t now_us); /* rule (b) */
 void ice_select(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);
 void ice_verified(struct sl_ice *ice, struct sl_ice_pair *p);
 void ice_alive(struct sl_ice *ice, int64_t now_us);

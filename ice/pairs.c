@@ -55,7 +55,8 @@ bool ice_in_use(const struct sl_ice *ice, uint8_t gen)
 
 uint32_t ice_local_priority(const struct sl_ice *ice, const struct sl_ice_pair *p)
 {
-	return p->local == ICE_NO_LOCAL ? sl_ice_priority(SL_ICE_HOST, 0) : ice->locals[p->local].priority;
+	return p->local == ICE_NO_LOCAL ? sl_ice_priority(SL_ICE_HOST, 0)
+					: ice->locals[p->local].priority;
 }
 
 /* RFC 8445 section 6.1.2.3 */
@@ -69,7 +70,8 @@ uint64_t ice_pair_priority(const struct sl_ice *ice, const struct sl_ice_pair *p
 	return (SL_MIN(g, d) << 32) + 2 * SL_MAX(g, d) + (g > d);
 }
 
-/* The best candidate that stands for a socket; candidates that share one have one base (RFC 8445 section 6.1.2.4). */
+/* The best candidate that stands for a socket; candidates that share one have one base (RFC 8445
+ * section 6.1.2.4). */
 static uint8_t local_of(const struct sl_ice *ice, uint32_t sock, uint8_t family)
 {
 	uint8_t best = ICE_NO_LOCAL;
@@ -102,10 +104,12 @@ static uint8_t first_of_foundation(const struct sl_ice *ice, uint32_t foundation
 }
 
 /* ---- foundations, RFC 8445 sections 6.1.2.6, 6.1.4.2 and 7.2.5.3.3 ---- */
-static bool same_foundation(const struct sl_ice *ice, const struct sl_ice_pair *a, const struct sl_ice_pair *b)
+static bool same_foundation(const struct sl_ice *ice, const struct sl_ice_pair *a,
+			    const struct sl_ice_pair *b)
 {
 	return a->gen == b->gen && a->remote_foundation == b->remote_foundation &&
-	       a->remote_foundation != ICE_OWN_FOUNDATION && a->local != ICE_NO_LOCAL && b->local != ICE_NO_LOCAL &&
+	       a->remote_foundation != ICE_OWN_FOUNDATION && a->local != ICE_NO_LOCAL &&
+	       b->local != ICE_NO_LOCAL &&
 	       ice->locals[a->local].foundation == ice->locals[b->local].foundation;
 }
 
@@ -129,7 +133,8 @@ static bool foundation_is_busy(struct sl_ice *ice, const struct sl_ice_pair *p)
 {
 	for (struct sl_ice_pair *q = ice_next(ice, NULL); q; q = ice_next(ice, q))
 		if (q != p && same_foundation(ice, p, q) &&
-		    (q->state == ICE_WAITING || (q->state == ICE_IN_PROGRESS && q->tx_count < ICE_UNFREEZE_AT)))
+		    (q->state == ICE_WAITING ||
+		     (q->state == ICE_IN_PROGRESS && q->tx_count < ICE_UNFREEZE_AT)))
 			return true;
 	return false;
 }
@@ -186,7 +191,8 @@ static bool is_needed(const struct sl_ice *ice, const struct sl_ice_pair *p)
 {
 	int8_t i = ice_index(ice, p);
 
-	return i == ice->selected || i == ice->nominee || i == ice->verify_pair || i == ice->verify_old;
+	return i == ice->selected || i == ice->nominee || i == ice->verify_pair ||
+	       i == ice->verify_old;
 }
 
 /* No limit latches: what has been silent longest makes room for what shows itself now. */
@@ -198,7 +204,8 @@ static void evict(struct sl_ice *ice)
 		if (is_needed(ice, p))
 			continue;
 		if (!worst || p->last_in_us < worst->last_in_us ||
-		    (p->last_in_us == worst->last_in_us && ice_pair_priority(ice, p) < ice_pair_priority(ice, worst)))
+		    (p->last_in_us == worst->last_in_us &&
+		     ice_pair_priority(ice, p) < ice_pair_priority(ice, worst)))
 			worst = p;
 	}
 	SL_ASSERT(worst);
@@ -206,7 +213,8 @@ static void evict(struct sl_ice *ice)
 	sl_stat_inc(ice->stats, SL_STAT_ice_pairs_full);
 }
 
-static void describe_remote(const struct sl_ice *ice, struct sl_ice_pair *p, uint32_t prflx_priority)
+static void describe_remote(const struct sl_ice *ice, struct sl_ice_pair *p,
+			    uint32_t prflx_priority)
 {
 	const struct sl_ice_remote *r = remote_at(ice, &p->path.remote);
 
@@ -222,7 +230,8 @@ static void describe_remote(const struct sl_ice *ice, struct sl_ice_pair *p, uin
 	p->remote_foundation = first_of_foundation(ice, r->foundation);
 }
 
-static struct sl_ice_pair *make(struct sl_ice *ice, uint8_t gen, const struct sl_path *path, uint32_t priority)
+static struct sl_ice_pair *make(struct sl_ice *ice, uint8_t gen, const struct sl_path *path,
+				uint32_t priority)
 {
 	struct sl_ice_pair *p = free_slot(ice);
 
@@ -238,7 +247,8 @@ static struct sl_ice_pair *make(struct sl_ice *ice, uint8_t gen, const struct sl
 	return p;
 }
 
-struct sl_ice_pair *ice_pair_of(struct sl_ice *ice, uint8_t gen, const struct sl_path *path, uint32_t priority)
+struct sl_ice_pair *ice_pair_of(struct sl_ice *ice, uint8_t gen, const struct sl_path *path,
+				uint32_t priority)
 {
 	struct sl_ice_pair *p = ice_find(ice, gen, path);
 
@@ -249,7 +259,7 @@ struct sl_ice_pair *ice_pair_of(struct sl_ice *ice, uint8_t gen, const struct sl
 		evict(ice);
 		p = make(ice, gen, path, priority);
 	}
-	p->state = ICE_PAIR_FAILED;     /* not tried; the request that showed it triggers a check */
+	p->state = ICE_PAIR_FAILED; /* not tried; the request that showed it triggers a check */
 	return p;
 }
 
@@ -262,7 +272,8 @@ static void form(struct sl_ice *ice, uint8_t local, const struct sl_ice_remote *
 
 	/* RFC 8445 section 6.1.2.2: one family, and link-local only with link-local. */
 	if (l->addr.family != r->addr.family ||
-	    (r->addr.family == 6 && sl_addr_is_link_local(&l->addr) != sl_addr_is_link_local(&r->addr)))
+	    (r->addr.family == 6 &&
+	     sl_addr_is_link_local(&l->addr) != sl_addr_is_link_local(&r->addr)))
 		return;
 	if (local_of(ice, l->sock, l->addr.family) != local || ice_find(ice, ice->now.id, &path))
 		return;
@@ -272,7 +283,7 @@ static void form(struct sl_ice *ice, uint8_t local, const struct sl_ice_remote *
 		return;
 	}
 	if (ice_in_use(ice, ice->now.id))
-		p->state = ICE_PAIR_FAILED;     /* too late: tried only if the peer's check comes by it */
+		p->state = ICE_PAIR_FAILED; /* too late: tried only if the peer's check comes */
 	else
 		p->state = foundation_is_busy(ice, p) ? ICE_FROZEN : ICE_WAITING;
 }
@@ -299,7 +310,8 @@ static bool has_family(const struct sl_ice *ice, uint8_t family)
 /* T07: the peer's word alone must not make us send to ourselves or into our own net. */
 static bool may_try(const struct sl_ice *ice, const struct sl_addr *a)
 {
-	if (a->port == 0 || !has_family(ice, a->family) || sl_addr_is_any(a) || sl_addr_is_multicast(a))
+	if (a->port == 0 || !has_family(ice, a->family) || sl_addr_is_any(a) ||
+	    sl_addr_is_multicast(a))
 		return false;
 	if (ice->allow_loopback)
 		return true;
@@ -352,7 +364,8 @@ int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_
 int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us)
 {
 	for (size_t i = 0; i < ice->local_count; i++)
-		if (ice->locals[i].sock == cand->sock && sl_addr_eq(&ice->locals[i].addr, &cand->addr))
+		if (ice->locals[i].sock == cand->sock &&
+		    sl_addr_eq(&ice->locals[i].addr, &cand->addr))
 			return SL_OK;
 	if (ice->local_count == SL_ICE_LOCAL_MAX)
 		return SL_EFULL;
@@ -377,7 +390,8 @@ void sl_ice_end_of_candidates(struct sl_ice *ice, int64_t now_us)
 }
 
 /* ---- diagnosis ---- */
-static void describe(const struct sl_ice *ice, const struct sl_ice_pair *p, struct sl_ice_pair_info *out)
+static void describe(const struct sl_ice *ice, const struct sl_ice_pair *p,
+		     struct sl_ice_pair_info *out)
 {
 	const struct sl_ice_local *l = p->local == ICE_NO_LOCAL ? NULL : &ice->locals[p->local];
 

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ice/ice_int.h"
 
-#define USE_LASTS_US (3 * SL_SEC)               /* rule (a) */
-#define SILENT_FOR_MEDIA_US (500 * SL_MS)       /* rule (b) */
-#define SILENT_FOR_CHECKS_US (6 * SL_SEC)       /* browsers check a quiet pair every 2.7 or 5.2 s */
+#define USE_LASTS_US (3 * SL_SEC)	  /* rule (a) */
+#define SILENT_FOR_MEDIA_US (500 * SL_MS) /* rule (b) */
+#define SILENT_FOR_CHECKS_US (6 * SL_SEC) /* browsers check a quiet pair every 2.7 or 5.2 s */
 #define VERIFY_US (3 * SL_SEC)
-#define VERIFY_HOLD_US (10 * SL_SEC)            /* after a failure; then rule (b) may try the pair again */
+#define VERIFY_HOLD_US (10 * SL_SEC) /* after a failure; then rule (b) may try the pair again */
 
 static const int64_t verify_at_us[] = {0, 200 * SL_MS, 400 * SL_MS, 800 * SL_MS, 1600 * SL_MS};
 
 /* ---- the pair in use ---- */
-/* RFC 8445 section 8.1.1: once there is a pair, the rest need not be tried, but for what the peer itself checks. */
+/* RFC 8445 section 8.1.1: once there is a pair, the rest need not be tried, but for what the peer
+ * itself checks. */
 static void stop_ordinary_checks(struct sl_ice *ice)
 {
 	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p)) {
 		if (!ice_in_use(ice, p->gen) || p->requests_in > 0)
 			continue;
-		if (p->state == ICE_FROZEN || p->state == ICE_WAITING || p->state == ICE_IN_PROGRESS) {
+		if (p->state == ICE_FROZEN || p->state == ICE_WAITING ||
+		    p->state == ICE_IN_PROGRESS) {
 			p->state = ICE_PAIR_FAILED;
 			p->tx_count = 0;
 			p->triggered = false;
@@ -58,7 +60,7 @@ void ice_select(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 	ice->nominee = -1;
 	ice->consent_us = ice->consent_next_us = now_us;
 	if (ice->state == SL_ICE_CHECKING)
-		ice_alive(ice, now_us);         /* an early check may be older: silence counts from here */
+		ice_alive(ice, now_us); /* an early check may be older: silence counts from here */
 	if (ice_since(now_us, ice->last_in_us) < ICE_DISCONNECTED_US)
 		ice->state = SL_ICE_CONNECTED;
 	stop_ordinary_checks(ice);
@@ -67,7 +69,8 @@ void ice_select(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 }
 
 /* The pair in use never goes back to credentials that a restart has replaced. */
-static bool is_older(const struct sl_ice *ice, const struct sl_ice_pair *p, const struct sl_ice_pair *than)
+static bool is_older(const struct sl_ice *ice, const struct sl_ice_pair *p,
+		     const struct sl_ice_pair *than)
 {
 	return than->gen == ice->now.id && p->gen != ice->now.id;
 }
@@ -163,7 +166,7 @@ void ice_brought(struct sl_ice *ice, struct sl_ice_pair *p, bool media, int64_t 
 	if (!p->valid || (p->suspect && now_us < p->next_us))
 		return;
 	if (!sel && ice->state != SL_ICE_CONNECTED && ice->state != SL_ICE_DISCONNECTED)
-		return;                 /* the first pair is the controlling side's to choose */
+		return; /* the first pair is the controlling side's to choose */
 	if (sel && (sl_path_eq(&sel->path, &p->path) || is_older(ice, p, sel)))
 		return;
 	if (sel && ice_since(now_us, sel->last_in_us) < limit)
@@ -193,7 +196,8 @@ static void fail(struct sl_ice *ice)
 	sl_stat_inc(ice->stats, SL_STAT_ice_timeouts);
 }
 
-/* A full agent hears of a quiet peer only what it asks for: with no check unanswered, silence means nothing. */
+/* A full agent hears of a quiet peer only what it asks for: with no check unanswered, silence means
+ * nothing. */
 static int64_t disconnected_at(const struct sl_ice *ice)
 {
 	int64_t silent = ice_after(ice->last_in_us, ICE_DISCONNECTED_US);
@@ -204,15 +208,18 @@ static int64_t disconnected_at(const struct sl_ice *ice)
 	p = &ice->pairs[ice->selected];
 	if (p->tx_count == 0)
 		return SL_NEVER;
-	return SL_MAX(silent, ice_after(p->sent_us, SL_MAX(ICE_RTO_MIN_TA * ICE_TA_US, 2 * (int64_t)p->rtt_us)));
+	return SL_MAX(silent, ice_after(p->sent_us, SL_MAX(ICE_RTO_MIN_TA * ICE_TA_US,
+							   2 * (int64_t)p->rtt_us)));
 }
 
-/* Lite: the last authentic packet of any kind. Full: the last consent (RFC 7675 section 5.1: at most 30 s). */
+/* Lite: the last authentic packet of any kind. Full: the last consent (RFC 7675 section 5.1: at
+ * most 30 s). */
 static int64_t expires_at(const struct sl_ice *ice)
 {
 	if (!ice->full)
 		return ice_after(ice->last_in_us, ice->timeout_us);
-	return ice_after(SL_MIN(ice->last_in_us, ice->consent_us), SL_MIN(ice->timeout_us, ICE_CONSENT_MAX_US));
+	return ice_after(SL_MIN(ice->last_in_us, ice->consent_us),
+			 SL_MIN(ice->timeout_us, ICE_CONSENT_MAX_US));
 }
 
 /* Never connected: twice the timeout, and while checks are still under way, three times. */

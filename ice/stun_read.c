@@ -7,7 +7,7 @@ struct attr {
 	uint16_t type;
 	uint16_t min_len, max_len;
 	uint32_t flag;
-	bool (*read)(struct sl_rd *v, struct sl_stun *m);       /* NULL: being there is all it says */
+	bool (*read)(struct sl_rd *v, struct sl_stun *m); /* NULL: being there is all it says */
 };
 
 static bool read_username(struct sl_rd *v, struct sl_stun *m)
@@ -62,14 +62,14 @@ static bool read_mapped(struct sl_rd *v, struct sl_stun *m)
 }
 
 static const struct attr attrs[] = {
-	{0x0001, 0, 1500, STUN_OTHER, NULL},                    /* MAPPED-ADDRESS */
+	{0x0001, 0, 1500, STUN_OTHER, NULL}, /* MAPPED-ADDRESS */
 	{0x0006, 0, STUN_USERNAME_MAX, STUN_USERNAME, read_username},
 	{0x0008, 20, 20, STUN_INTEGRITY, NULL},
 	{0x0009, 4, 1500, STUN_ERROR_CODE, read_error},
 	{0x000a, 0, 1500, STUN_UNKNOWN_ATTRS, NULL},
-	{0x0014, 0, 1500, STUN_OTHER, NULL},                    /* REALM */
-	{0x0015, 0, 1500, STUN_OTHER, NULL},                    /* NONCE */
-	{0x001c, 16, 32, STUN_OTHER, NULL},                     /* MESSAGE-INTEGRITY-SHA256 */
+	{0x0014, 0, 1500, STUN_OTHER, NULL}, /* REALM */
+	{0x0015, 0, 1500, STUN_OTHER, NULL}, /* NONCE */
+	{0x001c, 16, 32, STUN_OTHER, NULL},  /* MESSAGE-INTEGRITY-SHA256 */
 	{0x0020, 8, 20, STUN_XOR_MAPPED, read_mapped},
 	{0x0024, 4, 4, STUN_PRIORITY, read_priority},
 	{0x0025, 0, 0, STUN_USE_CANDIDATE, NULL},
@@ -86,13 +86,15 @@ static const struct attr *attr_of(uint16_t type)
 	return NULL;
 }
 
-/* RFC 8489 section 14.7: the header's length covers the attribute already, for it is the last one. */
+/* RFC 8489 section 14.7: the header's length covers the attribute already, for it is the last one.
+ */
 static bool fingerprint_is_right(const struct sl_stun *m, size_t at)
 {
 	return (sl_crc32(m->data, at) ^ UINT32_C(0x5354554e)) == sl_get32(m->data + at + 4);
 }
 
-/* RFC 8489 section 14.5: after MESSAGE-INTEGRITY come only its SHA-256 sibling and FINGERPRINT; nothing after that. */
+/* RFC 8489 section 14.5: after MESSAGE-INTEGRITY come only its SHA-256 sibling and FINGERPRINT;
+ * nothing after that. */
 static bool in_order(const struct sl_stun *m, uint16_t type)
 {
 	if (m->has & STUN_FINGERPRINT)
@@ -125,7 +127,7 @@ static int read_attr(struct sl_rd *r, struct sl_stun *m)
 	if (n < a->min_len || n > a->max_len)
 		return SL_EPARSE;
 	if (m->has & a->flag)
-		return SL_OK;           /* RFC 8489 section 14: of several only the first counts */
+		return SL_OK; /* RFC 8489 section 14: of several only the first counts */
 	if (a->flag == STUN_INTEGRITY)
 		m->integrity_at = at;
 	if (a->flag == STUN_FINGERPRINT && !fingerprint_is_right(m, at))
@@ -136,7 +138,8 @@ static int read_attr(struct sl_rd *r, struct sl_stun *m)
 	return SL_OK;
 }
 
-/*  0 0 | type, 14 bits | length, 16 bits | cookie | transaction id, 96 bits      RFC 8489 section 5 */
+/*  0 0 | type, 14 bits | length, 16 bits | cookie | transaction id, 96 bits      RFC 8489 section 5
+ */
 static int read_header(struct sl_rd *r, struct sl_stun *m)
 {
 	uint16_t type = sl_rd16(r);
@@ -175,7 +178,9 @@ int stun_check(const struct sl_stun *m, const void *key, size_t key_len)
 	/* RFC 8489 section 14.5: hashed as if MESSAGE-INTEGRITY were the last attribute. */
 	sl_put16(len, (uint16_t)(m->integrity_at + 24 - STUN_HEADER_LEN));
 	const struct sl_piece pieces[] = {
-		{m->data, 2}, {len, 2}, {m->data + 4, m->integrity_at - 4},
+		{m->data, 2},
+		{len, 2},
+		{m->data + 4, m->integrity_at - 4},
 	};
 	err = sl_hmac_sha1(key, key_len, pieces, SL_COUNT(pieces), mac);
 	if (err)

@@ -12,7 +12,8 @@ static void write_type(struct sl_wr *w, uint16_t type, size_t len)
 static void write_header(struct sl_wr *w, const struct sl_stun *m)
 {
 	unsigned c = (unsigned)m->class_, k = m->method;
-	unsigned type = (k & 0xf) | (k & 0x70) << 1 | (k & 0xf80) << 2 | (c & 2) << 7 | (c & 1) << 4;
+	unsigned type =
+		(k & 0xf) | (k & 0x70) << 1 | (k & 0xf80) << 2 | (c & 2) << 7 | (c & 1) << 4;
 
 	sl_wr16(w, (uint16_t)type);
 	sl_wr16(w, 0);
@@ -81,12 +82,9 @@ static const struct {
 	uint32_t flags;
 	void (*write)(struct sl_wr *w, const struct sl_stun *m);
 } writers[] = {
-	{STUN_ERROR_CODE, write_error},
-	{STUN_UNKNOWN_ATTRS, write_unknown},
-	{STUN_USERNAME, write_username},
-	{STUN_CONTROLLED | STUN_CONTROLLING, write_role},
-	{STUN_PRIORITY, write_priority},
-	{STUN_USE_CANDIDATE, write_use_candidate},
+	{STUN_ERROR_CODE, write_error},	 {STUN_UNKNOWN_ATTRS, write_unknown},
+	{STUN_USERNAME, write_username}, {STUN_CONTROLLED | STUN_CONTROLLING, write_role},
+	{STUN_PRIORITY, write_priority}, {STUN_USE_CANDIDATE, write_use_candidate},
 	{STUN_XOR_MAPPED, write_mapped},
 };
 

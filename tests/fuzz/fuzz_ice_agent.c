@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 — an ICE agent under a script of time, datagrams and calls.
- * Input: one byte of configuration, then commands (see `commands`). Oracles: checks go only to signalled candidates
- * (few) and to addresses that have shown themselves; answers only to authentic requests and never longer; at least
- * 50 ms between checks of a full agent; a refused message changes nothing; the states follow the table; the pair in
- * use has shown itself; a tick leaves no deadline behind. */
+ * Input: one byte of configuration, then commands (see `commands`). Oracles: checks go only to
+ * signalled candidates (few) and to addresses that have shown themselves; answers only to authentic
+ * requests and never longer; at least 50 ms between checks of a full agent; a refused message
+ * changes nothing; the states follow the table; the pair in use has shown itself; a tick leaves no
+ * deadline behind. */
 #include "ice/ice_int.h"
 #include "core/base/bytes.h"
 #include <stdio.h>
@@ -39,7 +40,7 @@ struct world {
 	} asked[ASKED];
 	unsigned asked_count;
 	unsigned blind, blind_max;
-	size_t answer_max;              /* bytes of the authentic request that may be answered now */
+	size_t answer_max; /* bytes of the authentic request that may be answered now */
 	struct sl_path answer_to;
 	enum sl_ice_state state;
 };
@@ -100,7 +101,8 @@ static const uint8_t legal[] = {
 	[SL_ICE_NEW] = 1 << SL_ICE_NEW | 1 << SL_ICE_CHECKING | 1 << SL_ICE_CONNECTED,
 	[SL_ICE_CHECKING] = 1 << SL_ICE_CHECKING | 1 << SL_ICE_CONNECTED | 1 << SL_ICE_FAILED,
 	[SL_ICE_CONNECTED] = 1 << SL_ICE_CONNECTED | 1 << SL_ICE_DISCONNECTED | 1 << SL_ICE_FAILED,
-	[SL_ICE_DISCONNECTED] = 1 << SL_ICE_DISCONNECTED | 1 << SL_ICE_CONNECTED | 1 << SL_ICE_FAILED,
+	[SL_ICE_DISCONNECTED] =
+		1 << SL_ICE_DISCONNECTED | 1 << SL_ICE_CONNECTED | 1 << SL_ICE_FAILED,
 	/* Other credentials of the peer revive it: a restart and a start in one call. */
 	[SL_ICE_FAILED] = 1 << SL_ICE_FAILED | 1 << SL_ICE_NEW | 1 << SL_ICE_CHECKING,
 };
@@ -122,7 +124,8 @@ static void judge(void)
 	while (sl_ice_pull(&W.ice, &d)) {
 		struct sl_stun m;
 
-		MUST(++n <= 2 && d.len <= SL_ICE_OUT_BYTES && stun_read(d.data, d.len, &m) == SL_OK);
+		MUST(++n <= 2 && d.len <= SL_ICE_OUT_BYTES &&
+		     stun_read(d.data, d.len, &m) == SL_OK);
 		if (m.class_ == SL_STUN_REQUEST)
 			saw_check(&d.path, &m);
 		else
@@ -194,7 +197,8 @@ static void say(struct sl_rd *r)
 	m.username = sl_str_z(user);
 	n = stun_write(&m, W.ours[old].pwd, strlen(W.ours[old].pwd), buf, sizeof(buf));
 	MUST(n > 0);
-	/* The last four bytes are of the integrity or the fingerprint; a change there is always one. */
+	/* The last four bytes are of the integrity or the fingerprint; a change there is always
+	 * one. */
 	if (broken & 1)
 		buf[(size_t)n - 1 - (broken >> 1 & 3)] ^= 1;
 	give(&W.paths[where % PATHS], buf, (size_t)n, broken & 1);
@@ -258,7 +262,10 @@ static void add_remote(struct sl_rd *r)
 static void add_local(struct sl_rd *r)
 {
 	uint8_t b = sl_rd8(r);
-	struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, b, 5000), .sock = b & 3, .priority = b, .foundation = "l"};
+	struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, b, 5000),
+				.sock = b & 3,
+				.priority = b,
+				.foundation = "l"};
 
 	int err = sl_ice_add_local(&W.ice, &c, W.now_us);
 
@@ -302,13 +309,14 @@ static void end_of_candidates(struct sl_rd *r)
 }
 
 static void (*const commands[])(struct sl_rd *r) = {
-	wait, say, respond, media, add_remote, say, wait, respond,
-	raw, restart, set_remote, add_local, leap, end_of_candidates, wait, media,
+	wait,	 say,	     respond,	media, add_remote,	  say,	wait,  respond, raw,
+	restart, set_remote, add_local, leap,  end_of_candidates, wait, media,
 };
 
 static void begin(uint8_t conf_bits)
 {
-	struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, 1, 5000), .priority = 1000, .foundation = "l"};
+	struct sl_ice_cand c = {
+		.addr = sl_addr_v4(192, 0, 2, 1, 5000), .priority = 1000, .foundation = "l"};
 	struct sl_ice_conf conf = {
 		.lite = conf_bits & 1,
 		.remote_lite = conf_bits & 2,

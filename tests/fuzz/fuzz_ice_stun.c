@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 — STUN reader, integrity and writer.
- * Input: one byte of mode, one byte to break, then a message. Mode 1: the message's integrity and fingerprint are made
- * right first, so that what lies behind them is reached. Oracles: what reads is written and read back the same; what
- * checks has the HMAC that an independent one gives; what is broken after signing does not check. */
+ * Input: one byte of mode, one byte to break, then a message. Mode 1: the message's integrity and
+ * fingerprint are made right first, so that what lies behind them is reached. Oracles: what reads
+ * is written and read back the same; what checks has the HMAC that an independent one gives; what
+ * is broken after signing does not check. */
 #include "ice/ice_int.h"
 #include "core/base/bytes.h"
 #include "core/base/digest.h"
@@ -31,10 +32,16 @@ static void block(uint32_t h[5], const uint8_t *p)
 	uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
 
 	for (int i = 0; i < 80; i++)
-		w[i] = i < 16 ? sl_get32(p + 4 * i) : rol(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+		w[i] = i < 16 ? sl_get32(p + 4 * i)
+			      : rol(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
 	for (int i = 0; i < 80; i++) {
-		uint32_t f = i < 20 ? (b & c) | (~b & d) : i < 40 || i >= 60 ? b ^ c ^ d : (b & c) | (b & d) | (c & d);
-		uint32_t k = i < 20 ? 0x5a827999 : i < 40 ? 0x6ed9eba1 : i < 60 ? 0x8f1bbcdc : 0xca62c1d6;
+		uint32_t f = i < 20		 ? (b & c) | (~b & d)
+			     : i < 40 || i >= 60 ? b ^ c ^ d
+						 : (b & c) | (b & d) | (c & d);
+		uint32_t k = i < 20   ? 0x5a827999
+			     : i < 40 ? 0x6ed9eba1
+			     : i < 60 ? 0x8f1bbcdc
+				      : 0xca62c1d6;
 		uint32_t t = rol(a, 5) + f + e + k + w[i];
 
 		e = d, d = c, c = rol(b, 30), b = a, a = t;
@@ -116,7 +123,8 @@ static void same(const struct sl_stun *a, const struct sl_stun *b)
 	MUST(memcmp(a->tid, b->tid, sizeof(a->tid)) == 0);
 	MUST(!(a->has & STUN_USERNAME) || sl_str_eq(a->username, b->username));
 	MUST(!(a->has & STUN_XOR_MAPPED) || sl_addr_eq(&a->mapped, &b->mapped));
-	MUST(a->priority == b->priority && a->tie_breaker == b->tie_breaker && a->error_code == b->error_code);
+	MUST(a->priority == b->priority && a->tie_breaker == b->tie_breaker &&
+	     a->error_code == b->error_code);
 }
 
 static void round_trip(struct sl_stun m)

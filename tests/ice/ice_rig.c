@@ -87,7 +87,8 @@ int rig_drain(struct rig *r)
 		r->requests += r->last.class_ == SL_STUN_REQUEST;
 	}
 	if (sl_test_oom_fired())
-		sl_test_oom_stop();     /* what could not be signed was not sent; the test's numbers are void */
+		sl_test_oom_stop(); /* what could not be signed was not sent; the test's numbers are
+				       void */
 	while (sl_ice_event(&r->ice, &ev))
 		r->path_events += ev.type == SL_ICE_EV_PATH;
 	return r->out_count;

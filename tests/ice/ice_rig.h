@@ -17,9 +17,9 @@ struct rig {
 	/* what came out at the last drain, and in all */
 	int out_count, requests;
 	size_t out_bytes, all_bytes;
-	struct sl_path out_path;        /* of the last one */
+	struct sl_path out_path; /* of the last one */
 	uint8_t out[SL_ICE_OUT_BYTES];
-	struct sl_stun last;            /* points into out */
+	struct sl_stun last; /* points into out */
 	int path_events;
 };
 
@@ -30,14 +30,14 @@ struct rig_msg {
 	uint32_t priority;
 	uint16_t error_code;
 	uint64_t tie_breaker;
-	const char *user;               /* instead of the right one */
+	const char *user; /* instead of the right one */
 	const char *key;
-	const uint8_t *tid;             /* else random */
+	const uint8_t *tid; /* else random */
 };
 
 /* One socket at 192.0.2.1:5000; the peer's credentials are known unless `offers`. */
 int rig_init(struct rig *r, bool lite, bool controlling, bool offers);
-struct sl_path rig_path(uint8_t last, uint16_t port);           /* 198.51.100.<last> */
+struct sl_path rig_path(uint8_t last, uint16_t port); /* 198.51.100.<last> */
 size_t rig_build(struct rig *r, const struct rig_msg *m, uint8_t *out, size_t cap);
 int rig_give(struct rig *r, const struct sl_path *path, const uint8_t *data, size_t len);
 /* Sends the message to the agent, then drains it. */
@@ -46,7 +46,7 @@ int rig_check(struct rig *r, const struct sl_path *path, bool use, uint32_t prio
 /* Answers the agent's last request as the peer would. */
 int rig_respond(struct rig *r);
 void rig_media(struct rig *r, const struct sl_path *path);
-int rig_drain(struct rig *r);           /* datagrams that came out */
+int rig_drain(struct rig *r); /* datagrams that came out */
 /* Lets time pass, ticking at each deadline; what comes out is counted and not answered. */
 int rig_wait(struct rig *r, int64_t us);
 int rig_add_remote(struct rig *r, struct sl_addr addr, uint32_t priority, char foundation);

@@ -56,7 +56,8 @@ int sim_tell_creds(struct sim *s, int from)
 {
 	const struct sl_ice_creds *c = sl_ice_local_creds(&s->host[from].ice);
 
-	return sl_ice_set_remote(&s->host[!from].ice, sl_str_z(c->ufrag), sl_str_z(c->pwd), s->now_us);
+	return sl_ice_set_remote(&s->host[!from].ice, sl_str_z(c->ufrag), sl_str_z(c->pwd),
+				 s->now_us);
 }
 
 int sim_tell_cands(struct sim *s, int from, int socks)
@@ -229,7 +230,8 @@ bool sim_until(struct sim *s, int host, enum sl_ice_state state, int64_t within_
 	return s->host[host].state == state;
 }
 
-int sim_pair(struct sim *s, uint64_t seed, bool lite0, bool lite1, bool control0, bool control1, int socks)
+int sim_pair(struct sim *s, uint64_t seed, bool lite0, bool lite1, bool control0, bool control1,
+	     int socks)
 {
 	struct sl_ice_cand cands[2][SIM_SOCKS];
 	int err = SL_OK;

@@ -6,20 +6,32 @@
 static struct rig R;
 
 /* ---- T06 ---- */
-enum who { RIGHT, NOBODY, LOCAL_WRONG, REMOTE_WRONG, SWAPPED, NO_COLON, EMPTY, LONGER, SHORTER, CASE, OLD_STYLE };
+enum who {
+	RIGHT,
+	NOBODY,
+	LOCAL_WRONG,
+	REMOTE_WRONG,
+	SWAPPED,
+	NO_COLON,
+	EMPTY,
+	LONGER,
+	SHORTER,
+	CASE,
+	OLD_STYLE
+};
 enum tid { OURS, TAG_ONLY, RANDOM };
 struct forgery {
 	const char *what;
 	enum sl_stun_class class_;
 	enum who who;
 	enum tid tid;
-	const char *key;                /* NULL: the right one */
-	uint32_t drop;                  /* enum stun_has left out */
-	uint16_t method;                /* 0: Binding */
-	int cut;                        /* bytes off the end */
-	int at;                         /* byte to change, with */
+	const char *key; /* NULL: the right one */
+	uint32_t drop;	 /* enum stun_has left out */
+	uint16_t method; /* 0: Binding */
+	int cut;	 /* bytes off the end */
+	int at;		 /* byte to change, with */
 	uint8_t flip;
-	bool elsewhere;                 /* from another address than was asked */
+	bool elsewhere; /* from another address than was asked */
 };
 
 static const struct forgery forgeries[] = {
@@ -58,7 +70,9 @@ static const struct forgery forgeries[] = {
 	{.what = "a success from elsewhere", .class_ = SL_STUN_SUCCESS, .elsewhere = true},
 	{.what = "a success without address", .class_ = SL_STUN_SUCCESS, .drop = STUN_XOR_MAPPED},
 	{.what = "a role conflict unsigned", .class_ = SL_STUN_ERROR, .drop = STUN_INTEGRITY},
-	{.what = "a role conflict under another key", .class_ = SL_STUN_ERROR, .key = "0123456789012345678901"},
+	{.what = "a role conflict under another key",
+	 .class_ = SL_STUN_ERROR,
+	 .key = "0123456789012345678901"},
 	{.what = "a role conflict from elsewhere", .class_ = SL_STUN_ERROR, .elsewhere = true},
 	{.what = "an error without a code", .class_ = SL_STUN_ERROR, .drop = STUN_ERROR_CODE},
 };
@@ -66,9 +80,10 @@ static const struct forgery forgeries[] = {
 static void user_of(enum who who, const char *ours, char *out, size_t cap)
 {
 	static const char *const formats[] = {
-		[RIGHT] = "%s:peer", [NOBODY] = "%s", [LOCAL_WRONG] = "x%s:peer", [REMOTE_WRONG] = "%s:reep",
-		[SWAPPED] = "peer:%s", [NO_COLON] = "%speer", [EMPTY] = "%.0s", [LONGER] = "%s:peerx",
-		[SHORTER] = "%s:pee", [CASE] = "%s:PEER", [OLD_STYLE] = "%s:",
+		[RIGHT] = "%s:peer",	    [NOBODY] = "%s",	   [LOCAL_WRONG] = "x%s:peer",
+		[REMOTE_WRONG] = "%s:reep", [SWAPPED] = "peer:%s", [NO_COLON] = "%speer",
+		[EMPTY] = "%.0s",	    [LONGER] = "%s:peerx", [SHORTER] = "%s:pee",
+		[CASE] = "%s:PEER",	    [OLD_STYLE] = "%s:",
 	};
 	struct sl_buf b = sl_buf(out, cap);
 	const char *f = formats[who];
@@ -80,11 +95,14 @@ static void user_of(enum who who, const char *ours, char *out, size_t cap)
 	sl_buf_z(&b, at + (who == EMPTY ? 4 : 2));
 }
 
-static size_t forge(struct rig *r, const struct forgery *f, const uint8_t *tid, uint8_t *out, size_t cap)
+static size_t forge(struct rig *r, const struct forgery *f, const uint8_t *tid, uint8_t *out,
+		    size_t cap)
 {
 	const char *ours = sl_ice_local_creds(&r->ice)->pwd;
 	bool to_us = f->class_ == SL_STUN_REQUEST || f->class_ == SL_STUN_INDICATION;
-	const char *key = f->key && strcmp(f->key, "ours") != 0 ? f->key : f->key || to_us ? ours : RIG_PWD;
+	const char *key = f->key && strcmp(f->key, "ours") != 0 ? f->key
+			  : f->key || to_us			? ours
+								: RIG_PWD;
 	struct sl_stun m = {
 		.class_ = f->class_,
 		.method = f->method ? f->method : STUN_BINDING,
@@ -99,8 +117,9 @@ static size_t forge(struct rig *r, const struct forgery *f, const uint8_t *tid, 
 	user_of(f->who, sl_ice_local_creds(&r->ice)->ufrag, user, sizeof(user));
 	m.username = sl_str_z(user);
 	m.has |= to_us ? STUN_USERNAME | STUN_PRIORITY | STUN_USE_CANDIDATE |
-			 (r->ice.controlling ? STUN_CONTROLLED : STUN_CONTROLLING) :
-			 f->class_ == SL_STUN_SUCCESS ? STUN_XOR_MAPPED : STUN_ERROR_CODE;
+				 (r->ice.controlling ? STUN_CONTROLLED : STUN_CONTROLLING)
+		 : f->class_ == SL_STUN_SUCCESS ? STUN_XOR_MAPPED
+						: STUN_ERROR_CODE;
 	m.has &= ~f->drop;
 	sl_rng_fill(&r->rng, m.tid, sizeof(m.tid));
 	memcpy(m.tid, tid, f->tid == OURS ? sizeof(m.tid) : f->tid == TAG_ONLY ? 4 : 0);
@@ -151,9 +170,11 @@ TEST(t06_malformed_and_forged_messages_change_nothing_and_get_nothing)
 			for (int s = 0; s < SL_STAT_COUNT; s++)
 				counted -= R.stats.n[s];
 			if (rig_give(&R, &from, buf, n) >= 0)
-				sl_test_failed(__FILE__, __LINE__, "accepted: %s", forgeries[i].what);
+				sl_test_failed(__FILE__, __LINE__, "accepted: %s",
+					       forgeries[i].what);
 			if (R.out_bytes || memcmp(&before, &R.ice, sizeof(before)) != 0)
-				sl_test_failed(__FILE__, __LINE__, "it mattered: %s", forgeries[i].what);
+				sl_test_failed(__FILE__, __LINE__, "it mattered: %s",
+					       forgeries[i].what);
 			for (int s = 0; s < SL_STAT_COUNT; s++)
 				counted += R.stats.n[s];
 			CHECK_EQ(counted, 1);
@@ -175,7 +196,8 @@ TEST(t06_any_single_bit_changed_in_a_check_makes_it_silent)
 
 	TRY(rig_init(&R, true, false, false));
 	n = rig_build(&R, &m, buf, sizeof(buf)) - 8;
-	sl_put16(buf + 2, (uint16_t)(n - STUN_HEADER_LEN));     /* without FINGERPRINT, to reach the integrity */
+	sl_put16(buf + 2,
+		 (uint16_t)(n - STUN_HEADER_LEN)); /* without FINGERPRINT, to reach the integrity */
 	for (size_t bit = 0; bit < n * 8; bit++) {
 		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		CHECK(rig_give(&R, &path, buf, n) < 0);
@@ -234,7 +256,8 @@ TEST(t08_no_answer_is_longer_than_its_request)
 		int n;
 
 		m.username = sl_str_z(user);
-		m.has |= (i & 1 ? STUN_PRIORITY : 0) | (i & 2 ? STUN_FINGERPRINT : 0) | (i & 4 ? STUN_CONTROLLED : 0);
+		m.has |= (i & 1 ? STUN_PRIORITY : 0) | (i & 2 ? STUN_FINGERPRINT : 0) |
+			 (i & 4 ? STUN_CONTROLLED : 0);
 		n = stun_write(&m, pwd, strlen(pwd), buf, sizeof(buf));
 		TRY(n);
 		CHECK_EQ(rig_give(&R, &paths[i >> 3], buf, (size_t)n), SL_OK);
@@ -253,7 +276,7 @@ TEST(a_check_with_an_unknown_mandatory_attribute_is_told_so_and_changes_nothing)
 	const char *pwd;
 
 	TRY(rig_init(&R, true, false, false));
-	n = rig_build(&R, &m, buf, sizeof(buf)) - 32;   /* without integrity and fingerprint */
+	n = rig_build(&R, &m, buf, sizeof(buf)) - 32; /* without integrity and fingerprint */
 	sl_put32(buf + n, 0x7abc0000);
 	sl_put16(buf + 2, (uint16_t)(n + 4 + 24 - STUN_HEADER_LEN));
 	pwd = sl_ice_local_creds(&R.ice)->pwd;
@@ -375,7 +398,8 @@ TEST(fini_leaves_no_password_and_takes_a_zeroed_agent)
 TEST(too_many_local_candidates_are_an_error)
 {
 	static struct sl_ice_cand many[SL_ICE_LOCAL_MAX + 1];
-	struct sl_ice_conf conf = {.local = many, .local_count = SL_COUNT(many), .rng = &R.rng, .stats = &R.stats};
+	struct sl_ice_conf conf = {
+		.local = many, .local_count = SL_COUNT(many), .rng = &R.rng, .stats = &R.stats};
 
 	TRY(rig_init(&R, true, false, true));
 	CHECK_EQ(sl_ice_init(&R.ice, &conf, 0), SL_ERANGE);
@@ -411,7 +435,7 @@ TEST(after_a_restart_old_and_new_credentials_are_answered_until_the_new_are_in_u
 	CHECK_EQ(sl_ice_state(&R.ice), SL_ICE_CONNECTED);
 	m.user = NULL;
 	m.key = NULL;
-	CHECK_EQ(rig_say(&R, &path, &m), SL_EAUTH);     /* new local half, old remote half */
+	CHECK_EQ(rig_say(&R, &path, &m), SL_EAUTH); /* new local half, old remote half */
 	CHECK(sl_fmt(user, sizeof(user), "%s:newp", sl_ice_local_creds(&R.ice)->ufrag));
 	m.user = user;
 	m.use = false;

@@ -19,7 +19,8 @@ TEST(a_check_is_signed_for_the_peer_and_carries_what_rfc8445_asks_for)
 	rig_wait(&R, 10 * SL_MS);
 	ours = sl_ice_local_creds(&R.ice)->ufrag;
 	CHECK(sl_fmt(user, sizeof(user), "peer:%s", ours));
-	CHECK_EQ(R.last.has, STUN_USERNAME | STUN_PRIORITY | STUN_CONTROLLING | STUN_INTEGRITY | STUN_FINGERPRINT);
+	CHECK_EQ(R.last.has, STUN_USERNAME | STUN_PRIORITY | STUN_CONTROLLING | STUN_INTEGRITY |
+				     STUN_FINGERPRINT);
 	CHECK(sl_str_eq(R.last.username, sl_str_z(user)));
 	CHECK_EQ(R.last.priority, sl_ice_priority(SL_ICE_PRFLX, 65535));
 	CHECK_EQ(sl_get32(R.last.tid), 0x11223344);
@@ -53,7 +54,8 @@ TEST(the_retransmission_timeout_grows_with_the_number_of_pairs)
 {
 	TRY(rig_init(&R, false, true, false));
 	for (uint16_t i = 0; i < 30; i++)
-		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U - i, (char)('A' + i)));
+		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U - i,
+				   (char)('A' + i)));
 	rig_wait(&R, 10 * SL_MS);
 	CHECK_EQ(R.ice.pairs[0].rto_ta, 30);
 	CHECK_EQ(rig_wait(&R, 29 * 50 * SL_MS), 29);
@@ -66,7 +68,8 @@ TEST(checks_begin_with_the_best_pair_and_keep_50_ms_between_them)
 {
 	TRY(rig_init(&R, false, true, false));
 	for (uint16_t i = 0; i < 5; i++)
-		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U + i, (char)('A' + i)));
+		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U + i,
+				   (char)('A' + i)));
 	for (uint16_t i = 0; i < 5; i++) {
 		CHECK_EQ(rig_wait(&R, i ? 1 : 0), 1);
 		CHECK_EQ(R.out_path.remote.port, 84 - i);
@@ -97,7 +100,7 @@ TEST(a_check_from_an_unknown_address_triggers_one_back)
 	CHECK(!sl_ice_is_valid(&R.ice, &path));
 	CHECK_EQ(rig_respond(&R), SL_OK);
 	CHECK(sl_ice_is_valid(&R.ice, &path));
-	CHECK(!sl_ice_path(&R.ice));            /* validated is not nominated */
+	CHECK(!sl_ice_path(&R.ice)); /* validated is not nominated */
 }
 
 TEST(the_peers_check_repeats_one_of_ours_at_once_but_only_once)
@@ -188,7 +191,7 @@ TEST(regular_nomination_waits_half_a_second_for_a_better_pair_and_then_takes_wha
 	CHECK(rig_uses(&R, &bad));
 	rig_wait(&R, 60 * SL_MS);
 	CHECK_EQ(rig_respond(&R), SL_OK);
-	CHECK_EQ(rig_wait(&R, 3 * SL_SEC), 0);  /* the other pair is left alone from now on */
+	CHECK_EQ(rig_wait(&R, 3 * SL_SEC), 0); /* the other pair is left alone from now on */
 }
 
 TEST(a_nomination_that_gets_no_answer_passes_to_the_next_best_pair)
@@ -204,7 +207,7 @@ TEST(a_nomination_that_gets_no_answer_passes_to_the_next_best_pair)
 	for (int i = 0; i < 3 && !sl_path_eq(&R.out_path, &next); i++)
 		rig_wait(&R, 50 * SL_MS);
 	CHECK_EQ(rig_respond(&R), SL_OK);
-	CHECK_EQ(rig_wait(&R, 7 * SL_SEC), 3);  /* repeats of the nomination */
+	CHECK_EQ(rig_wait(&R, 7 * SL_SEC), 3); /* repeats of the nomination */
 	CHECK(sl_path_eq(&R.out_path, &best));
 	rig_wait(&R, SL_SEC);
 	CHECK(sl_path_eq(&R.out_path, &next));
@@ -315,7 +318,8 @@ TEST(t07_consent_never_outlasts_thirty_seconds)
 /* ---- T30 ---- */
 TEST(t30_any_clock_that_does_not_go_back_is_survived)
 {
-	static const int64_t starts[] = {0, 1, 1 << 30, SL_NEVER / 2, SL_NEVER - 40 * SL_SEC, SL_NEVER - 1};
+	static const int64_t starts[] = {
+		0, 1, 1 << 30, SL_NEVER / 2, SL_NEVER - 40 * SL_SEC, SL_NEVER - 1};
 
 	for (size_t i = 0; i < SL_COUNT(starts); i++)
 		for (int lite = 0; lite < 2; lite++) {
@@ -326,7 +330,8 @@ TEST(t30_any_clock_that_does_not_go_back_is_survived)
 			TRY(rig_init(&R, lite, !lite, true));
 			R.now_us = starts[i];
 			R.ice.timeout_us = ICE_TIMEOUT_MAX_US;
-			TRY(sl_ice_set_remote(&R.ice, SL_STR(RIG_UFRAG), SL_STR(RIG_PWD), R.now_us));
+			TRY(sl_ice_set_remote(&R.ice, SL_STR(RIG_UFRAG), SL_STR(RIG_PWD),
+					      R.now_us));
 			TRY(rig_add_remote(&R, path.remote, 1, '1'));
 			CHECK_EQ(rig_check(&R, &path, !R.ice.controlling, 1), SL_OK);
 			for (int n = 0; n < 50; n++) {
@@ -339,7 +344,8 @@ TEST(t30_any_clock_that_does_not_go_back_is_survived)
 				while (sl_ice_pull(&R.ice, &d))
 					CHECK(d.len <= SL_ICE_OUT_BYTES);
 				while (sl_ice_event(&R.ice, &ev))
-					CHECK(ev.type == SL_ICE_EV_STATE || ev.type == SL_ICE_EV_PATH);
+					CHECK(ev.type == SL_ICE_EV_STATE ||
+					      ev.type == SL_ICE_EV_PATH);
 				CHECK(sl_ice_deadline_us(&R.ice) > R.now_us);
 			}
 		}

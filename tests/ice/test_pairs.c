@@ -18,7 +18,8 @@ TEST(t07_a_thousand_candidates_at_a_victim_cost_it_a_hundred_checks_at_twenty_a_
 
 	TRY(rig_init(&R, false, true, false));
 	for (int i = 0; i < 1000; i++) {
-		int err = rig_add_remote(&R, sl_addr_v4(203, 0, 113, 80, (uint16_t)(1 + i)), 1, (char)('a' + i % 20));
+		int err = rig_add_remote(&R, sl_addr_v4(203, 0, 113, 80, (uint16_t)(1 + i)), 1,
+					 (char)('a' + i % 20));
 
 		full += err == SL_EFULL;
 	}
@@ -37,7 +38,9 @@ TEST(t07_many_sockets_do_not_make_it_more)
 {
 	TRY(rig_init(&R, false, true, false));
 	for (uint32_t i = 1; i < SL_ICE_LOCAL_MAX; i++) {
-		struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, 1, (uint16_t)(5000 + i)), .sock = i, .priority = i};
+		struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, 1, (uint16_t)(5000 + i)),
+					.sock = i,
+					.priority = i};
 
 		TRY(sl_ice_add_local(&R.ice, &c, R.now_us));
 	}
@@ -53,12 +56,22 @@ TEST(t07_many_sockets_do_not_make_it_more)
 
 TEST(t07_loopback_link_local_and_our_own_address_are_not_checked_on_the_peers_word)
 {
-	struct sl_ice_cand six = {.addr = v6("2001:db8::1"), .sock = 1, .priority = 1, .foundation = "6"};
+	struct sl_ice_cand six = {
+		.addr = v6("2001:db8::1"), .sock = 1, .priority = 1, .foundation = "6"};
 	struct sl_addr never[] = {
-		sl_addr_v4(127, 0, 0, 1, 80), sl_addr_v4(127, 9, 9, 9, 80), sl_addr_v4(169, 254, 1, 1, 80),
-		sl_addr_v4(0, 0, 0, 0, 80), sl_addr_v4(224, 0, 0, 1, 80), sl_addr_v4(255, 255, 255, 255, 80),
-		sl_addr_v4(192, 0, 2, 1, 80), sl_addr_v4(203, 0, 113, 1, 0),
-		v6("::1"), v6("fe80::1"), v6("::"), v6("ff02::1"), v6("2001:db8::1"),
+		sl_addr_v4(127, 0, 0, 1, 80),
+		sl_addr_v4(127, 9, 9, 9, 80),
+		sl_addr_v4(169, 254, 1, 1, 80),
+		sl_addr_v4(0, 0, 0, 0, 80),
+		sl_addr_v4(224, 0, 0, 1, 80),
+		sl_addr_v4(255, 255, 255, 255, 80),
+		sl_addr_v4(192, 0, 2, 1, 80),
+		sl_addr_v4(203, 0, 113, 1, 0),
+		v6("::1"),
+		v6("fe80::1"),
+		v6("::"),
+		v6("ff02::1"),
+		v6("2001:db8::1"),
 	};
 
 	TRY(rig_init(&R, false, true, false));
@@ -97,7 +110,10 @@ TEST(a_candidate_given_twice_makes_one_pair)
 
 TEST(announced_addresses_that_share_a_socket_share_its_pairs)
 {
-	struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, 99, 7000), .sock = 0, .priority = 5, .foundation = "9"};
+	struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, 99, 7000),
+				.sock = 0,
+				.priority = 5,
+				.foundation = "9"};
 	struct sl_ice_pair_info info;
 
 	TRY(rig_init(&R, false, true, false));
@@ -118,7 +134,8 @@ TEST(a_lite_agent_sends_nothing_to_signalled_candidates)
 TEST(a_check_from_a_signalled_address_has_its_type_and_priority_even_if_it_comes_first)
 {
 	struct sl_path path = rig_path(3, 300);
-	struct sl_ice_cand c = {.addr = path.remote, .priority = 777, .type = SL_ICE_SRFLX, .foundation = "1"};
+	struct sl_ice_cand c = {
+		.addr = path.remote, .priority = 777, .type = SL_ICE_SRFLX, .foundation = "1"};
 	struct sl_ice_pair_info info;
 
 	for (int first = 0; first < 2; first++) {
@@ -159,17 +176,19 @@ TEST(pairs_of_one_foundation_are_tried_one_after_the_other)
 {
 	TRY(rig_init(&R, false, true, false));
 	for (uint16_t i = 0; i < 3; i++)
-		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U - i, 'x'));
+		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U - i,
+				   'x'));
 	CHECK_EQ(rig_wait(&R, 400 * SL_MS), 1);
 	rig_respond(&R);
-	CHECK_EQ(rig_wait(&R, 400 * SL_MS), 3);         /* nomination and the two others */
+	CHECK_EQ(rig_wait(&R, 400 * SL_MS), 3); /* nomination and the two others */
 }
 
 TEST(a_pair_that_stays_unanswered_does_not_hold_its_foundation_for_long)
 {
 	TRY(rig_init(&R, false, true, false));
 	for (uint16_t i = 0; i < 2; i++)
-		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U - i, 'x'));
+		TRY(rig_add_remote(&R, sl_addr_v4(203, 0, 113, 1, (uint16_t)(80 + i)), 100U - i,
+				   'x'));
 	rig_wait(&R, 2 * SL_SEC);
 	CHECK_EQ(R.out_path.remote.port, 81);
 }

@@ -1,11 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0 — which pair is in use: rules (a) and (b), and lite's verification. */
+/* SPDX-License-Identifier: Apache-2.0 — which pair is in use: rules (a) and (b), and lite's
+ * verification. */
 #include "tests/ice/ice_rig.h"
 
 static struct rig R;
 
 enum { LOW = 10, HIGH = 100 };
 
-/* Connected by a, which has this priority; b is validated too, a second ago. Both pairs of a lite agent. */
+/* Connected by a, which has this priority; b is validated too, a second ago. Both pairs of a lite
+ * agent. */
 static void on_a(struct sl_path *a, struct sl_path *b, uint32_t prio_a, uint32_t prio_b)
 {
 	*a = rig_path(1, 1000);
@@ -295,12 +297,12 @@ TEST(a_full_agent_follows_media_without_a_check_of_verification)
 	}
 	CHECK(rig_uses(&R, &a));
 	rig_wait(&R, 60 * SL_MS);
-	CHECK_EQ(rig_respond(&R), SL_OK);       /* consent */
+	CHECK_EQ(rig_respond(&R), SL_OK); /* consent */
 	rig_wait(&R, SL_SEC);
 	rig_media(&R, &b);
 	CHECK(rig_uses(&R, &b));
 	rig_wait(&R, 60 * SL_MS);
-	CHECK(sl_path_eq(&R.out_path, &b));     /* consent is asked for there at once */
+	CHECK(sl_path_eq(&R.out_path, &b)); /* consent is asked for there at once */
 	CHECK_EQ(rig_respond(&R), SL_OK);
 	rig_wait(&R, 3500 * SL_MS);
 	CHECK(rig_uses(&R, &b));

@@ -161,7 +161,8 @@ TEST(early_checks_of_another_peer_than_the_one_that_answers_are_forgotten)
 	TRY(sim_tell_cands(&S, 0, 1));
 	sim_run(&S, SL_SEC);
 	CHECK_EQ(sl_ice_pairs(&S.host[0].ice, NULL, 0), 1);
-	TRY(sl_ice_set_remote(&S.host[0].ice, SL_STR("other"), SL_STR("0123456789012345678901234"), S.now_us));
+	TRY(sl_ice_set_remote(&S.host[0].ice, SL_STR("other"), SL_STR("0123456789012345678901234"),
+			      S.now_us));
 	CHECK_EQ(sl_ice_pairs(&S.host[0].ice, NULL, 0), 0);
 }
 
@@ -234,7 +235,8 @@ TEST(a_restart_in_mid_call_loses_no_media_and_drops_the_old_credentials_when_don
 		restart_call(0);
 		CHECK_STR(sl_ice_old_ufrag(&S.host[0].ice), old);
 		CHECK(strcmp(sl_ice_local_creds(&S.host[0].ice)->ufrag, old) != 0);
-		sim_run(&S, 8 * SL_SEC);        /* the old pair goes on as long as it takes, consent and all */
+		sim_run(&S,
+			8 * SL_SEC); /* the old pair goes on as long as it takes, consent and all */
 		CHECK_EQ(S.host[1].state, SL_ICE_CONNECTED);
 		CHECK_STR(sl_ice_old_ufrag(&S.host[0].ice), old);
 		TRY(sim_tell_creds(&S, 0));
@@ -333,7 +335,8 @@ TEST(t07_media_alone_is_no_consent_for_a_full_agent)
 	talk();
 	CHECK(both_connect(5 * SL_SEC));
 	from = S.now_us;
-	/* The peer's STUN goes silent, its media does not: a spoofer of one direction looks like this. */
+	/* The peer's STUN goes silent, its media does not: a spoofer of one direction looks like
+	 * this. */
 	for (int i = 0; i < 400; i++) {
 		struct sl_path path = {.remote = S.host[1].addr[0]};
 
@@ -408,7 +411,8 @@ TEST(agents_that_never_reach_each_other_fail_and_a_restart_revives_them)
 
 TEST(a_late_candidate_begins_the_wait_anew_until_the_end_of_candidates)
 {
-	struct sl_ice_cand c = {.addr = sl_addr_v4(203, 0, 113, 9, 9), .priority = 1, .type = SL_ICE_HOST};
+	struct sl_ice_cand c = {
+		.addr = sl_addr_v4(203, 0, 113, 9, 9), .priority = 1, .type = SL_ICE_HOST};
 
 	TRY(sim_pair(&S, 20, true, false, false, true, 1));
 	S.host[1].deaf[0] = true;

@@ -4,26 +4,23 @@
 #include "core/base/digest.h"
 
 /* RFC 5769 section 2. */
-static const char sample_request[] =
-	"000100582112a442b7e7a701bc34d686fa87dfae"
-	"802200105354554e207465737420636c69656e74"
-	"002400046e0001ff"
-	"80290008932ff9b151263b36"
-	"000600096576746a3a68367659202020"
-	"000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a2"
-	"80280004e57a3bcf";
-static const char sample_ipv4[] =
-	"0101003c2112a442b7e7a701bc34d686fa87dfae"
-	"8022000b7465737420766563746f7220"
-	"002000080001a147e112a643"
-	"000800142b91f599fd9e90c38c7489f92af9ba53f06be7d7"
-	"80280004c07d4c96";
-static const char sample_ipv6[] =
-	"010100482112a442b7e7a701bc34d686fa87dfae"
-	"8022000b7465737420766563746f7220"
-	"002000140002a1470113a9faa5d3f179bc25f4b5bed2b9d9"
-	"00080014a382954e4be67bf11784c97c8292c275bfe3ed41"
-	"80280004c8fb0b4c";
+static const char sample_request[] = "000100582112a442b7e7a701bc34d686fa87dfae"
+				     "802200105354554e207465737420636c69656e74"
+				     "002400046e0001ff"
+				     "80290008932ff9b151263b36"
+				     "000600096576746a3a68367659202020"
+				     "000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a2"
+				     "80280004e57a3bcf";
+static const char sample_ipv4[] = "0101003c2112a442b7e7a701bc34d686fa87dfae"
+				  "8022000b7465737420766563746f7220"
+				  "002000080001a147e112a643"
+				  "000800142b91f599fd9e90c38c7489f92af9ba53f06be7d7"
+				  "80280004c07d4c96";
+static const char sample_ipv6[] = "010100482112a442b7e7a701bc34d686fa87dfae"
+				  "8022000b7465737420766563746f7220"
+				  "002000140002a1470113a9faa5d3f179bc25f4b5bed2b9d9"
+				  "00080014a382954e4be67bf11784c97c8292c275bfe3ed41"
+				  "80280004c8fb0b4c";
 static const char sample_long_term[] =
 	"000100602112a44278ad3433c6ad72c029da412e"
 	"00060012e3839ee38388e383aae38383e382afe382b90000"
@@ -63,7 +60,8 @@ TEST(the_sample_request_of_rfc5769_reads_and_checks)
 
 TEST(the_sample_responses_of_rfc5769_read_and_check)
 {
-	static const uint8_t ip6[16] = {0x20, 1, 0xd, 0xb8, 0x12, 0x34, 0x56, 0x78, 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77};
+	static const uint8_t ip6[16] = {0x20, 1,    0xd,  0xb8, 0x12, 0x34, 0x56, 0x78,
+					0,    0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77};
 	struct sl_addr want = sl_addr_v4(192, 0, 2, 1, 32853);
 	uint8_t buf[256];
 	struct sl_stun m;
@@ -102,7 +100,7 @@ TEST(a_changed_bit_or_another_password_fails_the_check)
 	for (size_t bit = 0; bit < (n - 4) * 8; bit++) {
 		int err;
 
-		buf[3] = (uint8_t)(n - STUN_HEADER_LEN);        /* without FINGERPRINT */
+		buf[3] = (uint8_t)(n - STUN_HEADER_LEN); /* without FINGERPRINT */
 		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		err = stun_read(buf, n, &m);
 		if (!err)
@@ -194,7 +192,8 @@ TEST(t24_nothing_but_the_fingerprint_follows_the_integrity)
 		n = put_attr(buf, after, (uint16_t)type, type == 0x001c ? 32 : 4);
 		if (type == 0x8028)
 			sl_put32(buf + after + 4, sl_crc32(buf, after) ^ 0x5354554e);
-		CHECK_EQ(stun_read(buf, n, &m), type == 0x8028 || type == 0x001c ? SL_OK : SL_EPARSE);
+		CHECK_EQ(stun_read(buf, n, &m),
+			 type == 0x8028 || type == 0x001c ? SL_OK : SL_EPARSE);
 	}
 	n = put_attr(buf, after, 0x8028, 4);
 	n = put_attr(buf, n, 0xc100, 0);
@@ -213,7 +212,8 @@ TEST(t24_attributes_of_a_wrong_size_are_refused)
 
 	for (size_t i = 0; i < SL_COUNT(rows); i++)
 		for (uint16_t len = 0; len <= 40; len = (uint16_t)(len + 4)) {
-			size_t n = put_attr(buf, with_attrs(buf, sizeof(buf), 0, 0), rows[i].type, len);
+			size_t n = put_attr(buf, with_attrs(buf, sizeof(buf), 0, 0), rows[i].type,
+					    len);
 
 			CHECK_EQ(stun_read(buf, n, &m), len == rows[i].right ? SL_OK : SL_EPARSE);
 		}

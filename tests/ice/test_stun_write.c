@@ -5,7 +5,8 @@ static const struct sl_stun full = {
 	.class_ = SL_STUN_REQUEST,
 	.method = STUN_BINDING,
 	.tid = "abcdefghijk",
-	.has = STUN_USERNAME | STUN_PRIORITY | STUN_USE_CANDIDATE | STUN_CONTROLLING | STUN_INTEGRITY | STUN_FINGERPRINT,
+	.has = STUN_USERNAME | STUN_PRIORITY | STUN_USE_CANDIDATE | STUN_CONTROLLING |
+	       STUN_INTEGRITY | STUN_FINGERPRINT,
 	.username = {"abc:def", 7},
 	.priority = 0x6e7f00ff,
 	.tie_breaker = UINT64_C(0x8000000000000001),
@@ -50,7 +51,8 @@ TEST(every_class_method_address_and_error_survives_the_round_trip)
 {
 	for (unsigned k = 0; k < 0x1000; k += 37)
 		for (unsigned c = 0; c < 4; c++) {
-			struct sl_stun m = {.class_ = (enum sl_stun_class)c, .method = (uint16_t)k}, back;
+			struct sl_stun m = {.class_ = (enum sl_stun_class)c, .method = (uint16_t)k},
+				       back;
 			uint8_t buf[128];
 			int n;
 
