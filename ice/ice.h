@@ -11,7 +11,7 @@
  *            brings SRTP or SRTCP while the present one has been silent for 500 ms, or checks while it has been silent
  *            for 6 s. Packets of every validated pair are accepted (sl_ice_is_valid).
  * Lite:      has no checks of its own, but for one case (docs/deviations.md): after media has moved to a new address
- *            by (b) a check goes there, again after 0.2, 0.4, 0.8 and 1.6 s; without a valid response within 3 s the
+ *            under the same credentials a check goes there, again after 0.2, 0.4, 0.8 and 1.6 s; without a valid response within 3 s the
  *            old pair comes back, or sending stops.
  *            (Facing another lite agent it does send checks, as both would only wait; a ledger entry too.)
  * Restart:   the old credentials stay valid until a pair of the new ones is in use; old pairs are accepted 5 s longer.

@@ -75,18 +75,6 @@ static bool is_older(const struct sl_ice *ice, const struct sl_ice_pair *p,
 	return than->gen == ice->now.id && p->gen != ice->now.id;
 }
 
-void ice_use_candidate(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
-{
-	struct sl_ice_pair *sel = ice_at(ice, ice->selected);
-
-	if (sel && is_older(ice, p, sel))
-		return;
-	if (sel && sel->gen == p->gen && ice_pair_priority(ice, p) < ice_pair_priority(ice, sel) &&
-	    ice_since(now_us, sel->last_use_us) < USE_LASTS_US)
-		return;
-	ice_select(ice, p, now_us);
-}
-
 /* ---- lite: is the peer really where its media seems to come from? ---- */
 static void verify_send(struct sl_ice *ice, int64_t now_us)
 {
@@ -148,6 +136,7 @@ static void verify_tick(struct sl_ice *ice, int64_t now_us)
 		verify_send(ice, now_us);
 }
 
+/* To another address. A lite agent verifies it. */
 static void move(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 {
 	int8_t old = ice->verify_pair >= 0 ? ice->verify_old : ice->selected;
@@ -156,6 +145,23 @@ static void move(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 	ice_select(ice, p, now_us);
 	if (!ice->full && !back)
 		verify_begin(ice, p, old, now_us);
+}
+
+void ice_use_candidate(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
+{
+	struct sl_ice_pair *sel = ice_at(ice, ice->selected);
+
+	if (sel && (is_older(ice, p, sel) || (p->suspect && now_us < p->next_us)))
+		return;
+	if (sel && sel->gen == p->gen && ice_pair_priority(ice, p) < ice_pair_priority(ice, sel) &&
+	    ice_since(now_us, sel->last_use_us) < USE_LASTS_US)
+		return;
+	/* A check can be replayed from elsewhere: the new address has to answer one of ours. New
+	 * credentials cannot have been overheard. */
+	if (sel && sel->gen == p->gen && !sl_path_eq(&sel->path, &p->path))
+		move(ice, p, now_us);
+	else
+		ice_select(ice, p, now_us);
 }
 
 void ice_brought(struct sl_ice *ice, struct sl_ice_pair *p, bool media, int64_t now_us)

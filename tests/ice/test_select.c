@@ -45,9 +45,38 @@ TEST(rule_a_moves_at_once_to_a_nominated_pair_of_equal_or_higher_priority)
 		on_a(&a, &b, LOW, prio);
 		CHECK_EQ(rig_check(&R, &b, true, prio), SL_OK);
 		CHECK(rig_uses(&R, &b));
-		CHECK_EQ(R.requests, 0);
 		CHECK_EQ(sl_stat_get(&R.stats, SL_STAT_ice_pair_changes), 1);
 	}
+}
+
+TEST(a_nomination_repeated_from_a_strangers_address_costs_three_seconds_once)
+{
+	struct sl_path a, b;
+	int64_t on_b_us = 0;
+
+	on_a(&a, &b, LOW, LOW);
+	for (int i = 0; i < 90; i++) {
+		rig_media(&R, &a);
+		CHECK_EQ(rig_check(&R, &b, true, LOW), SL_OK);
+		rig_wait(&R, 100 * SL_MS);
+		on_b_us += rig_uses(&R, &b) ? 100 * SL_MS : 0;
+	}
+	CHECK(on_b_us > 0 && on_b_us <= 3100 * SL_MS);
+	CHECK_EQ(R.requests, 5);
+	CHECK(rig_uses(&R, &a));
+}
+
+TEST(rule_a_stays_where_the_nominated_address_answers)
+{
+	struct sl_path a, b;
+
+	on_a(&a, &b, LOW, LOW);
+	CHECK_EQ(rig_check(&R, &b, true, LOW), SL_OK);
+	CHECK_EQ(R.requests, 1);
+	CHECK_EQ(rig_respond(&R), SL_OK);
+	rig_wait(&R, 4 * SL_SEC);
+	CHECK(rig_uses(&R, &b));
+	CHECK_EQ(R.requests, 1);
 }
 
 TEST(rule_a_refuses_a_lower_priority_while_the_present_pair_was_nominated_in_the_last_three_seconds)
