@@ -52,6 +52,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+# The page is embedded by .incbin, which the compiler does not report.
+$(B)/api/assets.o: $(wildcard api/web/*)
+
 define module
 $(B)/lib$1.a: $$(call objs,$$(call src,$1))
 	@rm -f $$@
@@ -83,9 +86,72 @@ layers: $(foreach m,$(SANS_IO),$(call objs,$(call src,$m)))  ## check that folde
 	@awk -f tests/layers.awk $(SOURCES) $(B)/undefined.nm && echo "layers: 1 passed, 0 failed"
 	@CC="$(CC)" sh tests/layers_test.sh
 
+# ---- what people type ----
+
+JOBS      ?= $(shell nproc)
+FUZZ_TIME ?= 60
+SOAK_TIME ?= 600
+TESTS      = BUILD="$(BUILD)" JOBS="$(JOBS)" CC="$(CC)" SOAK_TIME="$(SOAK_TIME)" tests/run-all
+QUIET      = $(MAKE) --no-print-directory -j$(JOBS)
+
+run:                                          ## install what is missing, build, start the server (ARGS=flags)
+	@dist/install-packages run
+	@$(QUIET) VARIANT=release $(BUILD)/release/sluice
+	@exec $(abspath $(BUILD)/release/sluice) $(ARGS)
+
+test:                                         ## install what is missing, run everything that is tested
+	@dist/install-packages run test
+	@+$(TESTS) test
+
+check:                                        ## the fast part: unit tests, simulation, layers
+	@+$(TESTS) check
+
+asan:                                         ## unit tests, corpora and four end-to-end rows under ASan and UBSan
+	@+$(TESTS) asan
+
+tsan:                                         ## simulation, and joins and leaves on two loops, under TSan
+	@+$(TESTS) tsan
+
+soak:                                         ## joins, leaves and end-to-end rows for SOAK_TIME seconds
+	@+$(TESTS) soak
+
+fuzz:                                         ## each fuzz target for FUZZ_TIME seconds
+	@$(QUIET) VARIANT=fuzz CC=clang $(FUZZ:%=$(BUILD)/fuzz/fuzz-%)
+	@for f in $(FUZZ); do \
+		mkdir -p $(BUILD)/fuzz/found/$$f && echo "== $$f" && \
+		$(BUILD)/fuzz/fuzz-$$f -max_total_time=$(FUZZ_TIME) -timeout=10 -max_len=8192 -print_final_stats=0 \
+			-artifact_prefix=$(BUILD)/fuzz/crash-$$f- $(BUILD)/fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
+	done
+
+list-modules:
+	@echo $(MODULES)
+list-fuzz:
+	@echo $(FUZZ)
+
+format:                                       ## lay the code out by .clang-format
+	clang-format -i $(SOURCES) $(shell find tests -name '*.[ch]')
+
+COMPILED = $(filter %.c,$(SOURCES)) $(shell find tests -name '*.c' -not -path '*/node_modules/*')
+compile_commands.json: Makefile               ## for editors and clang-tidy
+	@printf '%s\n' $(COMPILED) | awk -v dir="$(CURDIR)" -v cc="$(CC) $(filter-out -MMD -MP -Werror,$(ALL_CFLAGS)) -c" ' \
+		BEGIN { printf "[" } \
+		{ printf "%s\n{\"directory\":\"%s\",\"file\":\"%s\",\"command\":\"%s %s\"}", sep, dir, $$0, cc, $$0; sep = "," } \
+		END { print "\n]" }' >$@
+
+tidy: compile_commands.json                   ## clang-tidy over the product
+	@printf '%s\n' $(filter %.c,$(SOURCES)) | xargs -P $(JOBS) -n 4 clang-tidy -p . --quiet && echo "tidy: 1 passed, 0 failed"
+
+install: $(B)/sluice                          ## into DESTDIR and PREFIX
+	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/sluice/README.md
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/LICENSE
+
+clean:                                        ## remove what was built
+	rm -rf $(BUILD) compile_commands.json
+
 help:                                         ## this list
 	@awk -F'[:#]+' '/^[a-z_.-]+:.*##/ {printf "  %-24s%s\n", $$1, $$NF}' Makefile
 
-.PHONY: all help clean layers
+.PHONY: all help run test check asan tsan soak fuzz format tidy install clean layers compile_commands.json list-modules list-fuzz
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
