@@ -142,6 +142,22 @@ static void make_room(struct sl_replica *r, uint64_t seq)
 	}
 }
 
+/* When the key frame that a subscriber waits for came late, what lies behind it is here already and goes out with it. */
+static void forward(struct sl_replica *r, struct sl_subscriber *s, struct sl_pkt *pkt)
+{
+	bool waited = s->fresh;
+
+	sl_forward(s, pkt);
+	if (!waited || s->fresh)
+		return;
+	for (uint64_t seq = pkt->seq + 1; seq <= r->top; seq++) {
+		struct sl_pkt *next = sl_replica_find(r, seq);
+
+		if (next)
+			sl_forward(s, next);
+	}
+}
+
 void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
 {
 	struct sl_engine *e = r->eng;
@@ -160,7 +176,7 @@ void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
 	}
 	*slot(r, pkt->seq) = sl_pkt_ref(pkt);
 	SL_LIST_EACH(n, tmp, &r->subs)
-		sl_forward(SL_LIST_AT(n, struct sl_subscriber, in_replica), pkt);
+		forward(r, SL_LIST_AT(n, struct sl_subscriber, in_replica), pkt);
 }
 
 struct sl_pkt *sl_replica_find(const struct sl_replica *r, uint64_t seq)
