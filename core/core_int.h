@@ -20,8 +20,8 @@
 
 /* ================= timer.c ================= */
 /* A timing wheel of four levels, 64 slots each, one millisecond a tick: arming and cancelling are O(1), and
- * nothing ever walks all objects to find who is due. Timers beyond the last level fire early and are armed anew
- * by whoever owns them. */
+ * nothing ever walks all objects to find who is due. A timer beyond the last level waits there
+ * and is placed anew. */
 struct sl_timer {
 	struct sl_list node;
 	int64_t due_us;                         /* SL_NEVER: not armed */

@@ -143,15 +143,14 @@ int64_t sl_wheel_next_us(const struct sl_wheel *w)
 	if (w->armed == 0)
 		return SL_NEVER;
 	for (int l = 0; l < LEVELS; l++) {
-		uint64_t base = w->tick >> (BITS * l);
+		/* An upper level's slot that is under way has been spread already: what it holds
+		 * now is a whole turn ahead. */
+		uint64_t base = (w->tick >> (BITS * l)) + (l > 0);
 		int ahead = first_from(w->used[l], base & (SLOTS - 1));
 		int64_t at;
 
 		if (ahead < 0)
 			continue;
-		/* An upper level's own slot that is under way comes round after a whole turn. */
-		if (l > 0 && ahead == 0 && (w->tick & ((UINT64_C(1) << (BITS * l)) - 1)))
-			ahead = SLOTS;
 		at = (int64_t)((base + (uint64_t)ahead) << (BITS * l)) * SL_MS;
 		next = SL_MIN(next, at);
 	}
