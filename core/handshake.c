@@ -18,7 +18,11 @@ struct sl_hs_pool {
 	struct sl_ring in[SL_CORE_LOOPS_MAX], back[SL_CORE_LOOPS_MAX];
 	pthread_mutex_t take, give;
 	sem_t jobs;
-	pthread_t threads[SL_CORE_LOOPS_MAX];
+	struct worker {
+		pthread_t thread;
+		struct sl_hs_pool *pool;
+		struct sl_rng rng;
+	} workers[SL_CORE_LOOPS_MAX];
 	unsigned started;
 	bool stop;
 	uint32_t waiting;                       /* jobs submitted and not finished */
@@ -121,13 +125,11 @@ static void give_back(struct sl_hs_pool *p, struct sl_hs *hs)
 
 static void *work(void *arg)
 {
-	struct sl_hs_pool *p = arg;
-	struct sl_rng rng = {0};
+	struct worker *w = arg;
+	struct sl_hs_pool *p = w->pool;
 
 	/* Linux: the nice value is the thread's own. Loops come first. */
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
-	if (sl_rng_system_new(&rng) < 0)
-		return NULL;
 	for (;;) {
 		struct sl_hs *hs;
 		int64_t began_us;
@@ -141,12 +143,11 @@ static void *work(void *arg)
 		if (!hs)
 			continue;
 		began_us = sl_now_us();
-		sl_hs_run(hs, &rng);
+		sl_hs_run(hs, &w->rng);
 		took_us = sl_now_us() - began_us;
 		SL_STORE(&p->step_us, (uint32_t)((SL_LOAD(&p->step_us) * 7 + (uint64_t)took_us) / 8));
 		give_back(p, hs);
 	}
-	sl_rng_system_free(&rng);
 	return NULL;
 }
 
@@ -159,6 +160,20 @@ static int init_rings(struct sl_hs_pool *p)
 		if (!err)
 			err = sl_ring_init(&p->back[i], sizeof(struct sl_hs *), 2 * QUEUE);
 	}
+	return err;
+}
+
+static int start_worker(struct sl_hs_pool *p)
+{
+	struct worker *w = &p->workers[p->started];
+	int err = sl_rng_system_new(&w->rng);
+
+	w->pool = p;
+	if (!err && pthread_create(&w->thread, NULL, work, w)) {
+		sl_rng_system_free(&w->rng);
+		err = SL_ENOMEM;
+	}
+	p->started += err == SL_OK;
 	return err;
 }
 
@@ -175,12 +190,8 @@ int sl_hs_pool_new(const struct sl_hs_pool_conf *conf, struct sl_hs_pool **out)
 	pthread_mutex_init(&p->give, NULL);
 	sem_init(&p->jobs, 0, 0);
 	err = init_rings(p);
-	while (!err && p->started < conf->threads) {
-		if (pthread_create(&p->threads[p->started], NULL, work, p))
-			err = SL_ENOMEM;
-		else
-			p->started++;
-	}
+	while (!err && p->started < conf->threads)
+		err = start_worker(p);
 	if (err) {
 		sl_hs_pool_free(p);
 		return err;
@@ -196,8 +207,10 @@ void sl_hs_pool_free(struct sl_hs_pool *p)
 	__atomic_store_n(&p->stop, true, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < p->started; i++)
 		sem_post(&p->jobs);
-	for (unsigned i = 0; i < p->started; i++)
-		pthread_join(p->threads[i], NULL);
+	for (unsigned i = 0; i < p->started; i++) {
+		pthread_join(p->workers[i].thread, NULL);
+		sl_rng_system_free(&p->workers[i].rng);
+	}
 	for (unsigned i = 0; i < p->conf.loops; i++) {
 		sl_ring_fini(&p->in[i]);
 		sl_ring_fini(&p->back[i]);
