@@ -19,6 +19,7 @@ struct sl_core {
 	struct sl_loop *loops[SL_CORE_LOOPS_MAX];
 	struct sl_rng rng;
 	uv_async_t *async;                      /* freed by its close callback */
+	struct sl_cmd *stops;                   /* one per loop: the end must not need memory */
 	/* borrowed */
 	uv_loop_t *control;
 	sl_event_fn *on_event;
@@ -174,6 +175,16 @@ static unsigned loops_wanted(const struct sl_config *conf)
 	return SL_MIN(n, (unsigned)SL_CORE_LOOPS_MAX);
 }
 
+static int reserve_stops(struct sl_core *c)
+{
+	c->stops = sl_zalloc_array(c->loop_count, sizeof(*c->stops));
+	if (!c->stops)
+		return SL_ENOMEM;
+	for (unsigned i = 0; i < c->loop_count; i++)
+		c->stops[i].type = SL_CMD_STOP;
+	return SL_OK;
+}
+
 static int start_workers(struct sl_core *c)
 {
 	struct sl_hs_pool_conf hc = {.threads = c->loop_count, .loops = c->loop_count, .wake = wake_loop, .arg = c};
@@ -210,6 +221,8 @@ int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_even
 	c->loop_count = loops_wanted(conf);
 	c->announce_count = parse_list(&conf->media.announce, c->announce, SL_CORE_LOCALS_MAX);
 	err = init_async(c);
+	if (!err)
+		err = reserve_stops(c);
 	if (!err)
 		err = sl_rng_system_new(&c->rng);
 	if (!err)
@@ -313,7 +326,8 @@ int sl_core_add_candidates(struct sl_core *c, uint64_t transport, const struct s
 	if (!cmd)
 		return SL_ENOMEM;
 	cmd->cand_count = SL_MIN(n, (size_t)SL_CORE_CANDS_MAX);
-	memcpy(cmd->cands, cands, cmd->cand_count * sizeof(*cands));
+	if (cmd->cand_count > 0)
+		memcpy(cmd->cands, cands, cmd->cand_count * sizeof(*cands));
 	cmd->end = end;
 	return post(c, sl_id_home(transport), cmd, fn, arg);
 }
@@ -385,24 +399,23 @@ static void async_closed(uv_handle_t *h)
 
 static void stop_loops(struct sl_core *c)
 {
-	for (unsigned i = 0; i < c->loop_count; i++) {
-		struct sl_cmd *cmd = c->loops[i] ? new_cmd(SL_CMD_STOP, 0) : NULL;
-
-		if (cmd && !sl_loop_post(c->loops[i], cmd))
-			free_cmd(cmd);
-	}
+	/* Fewer commands can be outstanding than a mailbox holds: there is room for this one. */
+	for (unsigned i = 0; i < c->loop_count; i++)
+		if (c->loops[i])
+			SL_ASSERT(sl_loop_post(c->loops[i], &c->stops[i]));
 	for (unsigned i = 0; i < c->loop_count; i++)
 		sl_loop_join(c->loops[i]);
 }
 
-/* Commands that were answered, or never taken, as the loops ended. */
+/* Commands that were answered as the loops ended. */
 static void free_leftovers(struct sl_core *c)
 {
 	for (unsigned i = 0; i < c->loop_count; i++) {
 		struct sl_note *note;
 
 		while (c->loops[i] && (note = sl_loop_note(c->loops[i]))) {
-			free_cmd(note->cmd);
+			if (note->cmd && note->cmd->type != SL_CMD_STOP)
+				free_cmd(note->cmd);
 			sl_loop_note_done(c->loops[i]);
 		}
 	}
@@ -422,6 +435,7 @@ void sl_core_free(struct sl_core *c)
 		c->async->data = NULL;
 		uv_close((uv_handle_t *)c->async, async_closed);
 	}
+	sl_free(c->stops);
 	sl_cert_free(c->cert);
 	sl_rng_system_free(&c->rng);
 	sl_free(c);
