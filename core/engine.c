@@ -107,7 +107,7 @@ static void free_replicas(struct sl_engine *e)
 
 void sl_engine_fini(struct sl_engine *e)
 {
-	if (!e->egress)
+	if (!e->egress && !e->pending)
 		return;
 	e->io.event = swallow_event;
 	if (e->pending) {
