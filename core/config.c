@@ -296,7 +296,11 @@ static int read_value(struct yaml_reader *r, size_t line)
 		err = complain(r, line, r->path, k->type == LIST ? "a list or one value is wanted here" : "one value is wanted here");
 	else if (ev.type == YAML_MAPPING_START_EVENT && is_section(r->path))
 		err = read_mapping(r);
-	else if (ev.type != YAML_SCALAR_EVENT || !is_section(r->path) || scalar(&ev).n > 0) {
+	else if (is_section(r->path)) {
+		if (ev.type != YAML_SCALAR_EVENT || scalar(&ev).n > 0)
+			err = complain(r, line, r->path,
+				       "a section has no value; write its keys below it, indented");
+	} else {
 		unknown(r->path, strlen(r->path), why, sizeof(why));
 		err = complain(r, line, r->path, why);
 	}
