@@ -41,7 +41,15 @@ static void tell_mismatch(struct sl_subscriber *s, const struct sl_pkt *pkt)
 	(void)e->io.event(e->io.arg, &ev);
 }
 
-/* The subscriber's codec for this packet, looked up once per change. A player without RED gets the Opus within. */
+/* The subscriber's codec for this packet. A player without RED gets the Opus within. */
+static const struct sl_track_codec *find_codec(const struct sl_subscriber *s, const struct sl_pkt *pkt)
+{
+	const struct sl_track_codec *c = by_format(s, pkt);
+
+	return !c && pkt->codec == SL_RED_AUDIO ? by_codec(s, SL_OPUS) : c;
+}
+
+/* The same, looked up once per change. */
 static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const struct sl_pkt *pkt)
 {
 	if (s->pt && s->pt_format == pkt->format && s->pt_codec == pkt->codec)
@@ -51,9 +59,7 @@ static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const str
 		s->fresh = true;
 	s->pt_format = pkt->format;
 	s->pt_codec = pkt->codec;
-	s->pt = by_format(s, pkt);
-	if (!s->pt && pkt->codec == SL_RED_AUDIO)
-		s->pt = by_codec(s, SL_OPUS);
+	s->pt = find_codec(s, pkt);
 	return s->pt;
 }
 
@@ -88,24 +94,50 @@ static bool begin(struct sl_subscriber *s, const struct sl_pkt *pkt)
 	return true;
 }
 
-/* Payload as this subscriber gets it. Room of SL_PATCH_MAX bytes is kept in front, for RTX. */
-static struct body body_for(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, const struct sl_epoch *ep)
+/* A private copy, to be patched. Room of SL_PATCH_MAX bytes is kept in front, for RTX. */
+static uint8_t *copy_body(struct sl_egress *slot, struct body *b)
 {
-	struct body b = {.p = pkt->data + pkt->rtp.payload_off, .n = pkt->rtp.payload_len, .held = pkt};
+	uint8_t *copy = slot->plain + SL_PATCH_MAX;
+
+	memcpy(copy, b->p, b->n);
+	b->p = copy;
+	b->held = NULL;
+	return copy;
+}
+
+/* RFC 2198 section 3: each block is headed by a payload type, and the player numbers Opus in its own way. */
+static void red_body(const struct sl_subscriber *s, struct sl_egress *slot, const struct sl_track_codec *c, struct body *b)
+{
+	const struct sl_track_codec *opus = by_codec(s, SL_OPUS);
 	uint8_t pt;
 	size_t off;
 	size_t len;
+	uint8_t *p;
 
-	if (pkt->codec == SL_RED_AUDIO && s->pt->codec != SL_RED_AUDIO && sl_red_primary(b.p, b.n, &pt, &off, &len) == SL_OK) {
-		b.p += off;
-		b.n = len;
+	if (sl_red_primary(b->p, b->n, &pt, &off, &len) < 0)
+		return;
+	if (c->codec != SL_RED_AUDIO) {
+		b->p += off;
+		b->n = len;
+		return;
 	}
-	if (pkt->vp8.desc_len && (ep->pic_id_add || ep->tl0_add)) {
-		memcpy(slot->plain + SL_PATCH_MAX, b.p, b.n);
-		sl_vp8_patch(slot->plain + SL_PATCH_MAX, &pkt->vp8, ep->pic_id_add, ep->tl0_add);
-		b.p = slot->plain + SL_PATCH_MAX;
-		b.held = NULL;
-	}
+	if (!opus || pt == opus->pt)
+		return;
+	for (p = copy_body(slot, b); *p & 0x80; p += 4)
+		*p = 0x80 | opus->pt;
+	*p = opus->pt;
+}
+
+/* Payload as this subscriber gets it. */
+static struct body body_for(const struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, const struct sl_track_codec *c,
+			    const struct sl_epoch *ep)
+{
+	struct body b = {.p = pkt->data + pkt->rtp.payload_off, .n = pkt->rtp.payload_len, .held = pkt};
+
+	if (pkt->codec == SL_RED_AUDIO)
+		red_body(s, slot, c, &b);
+	if (pkt->vp8.desc_len && (ep->pic_id_add || ep->tl0_add))
+		sl_vp8_patch(copy_body(slot, &b), &pkt->vp8, ep->pic_id_add, ep->tl0_add);
 	return b;
 }
 
@@ -157,7 +189,7 @@ void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
 		sl_stat_inc(&e->stats, SL_STAT_rtp_late);
 		return;
 	}
-	b = body_for(s, slot, pkt, &s->rw.epochs[rw.epoch]);
+	b = body_for(s, slot, pkt, s->pt, &s->rw.epochs[rw.epoch]);
 	h = (struct sl_hdr_out){.ssrc = s->conf.ssrc, .ts = rw.ts, .seq = (uint16_t)rw.seq, .pt = s->pt->pt};
 	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), b.p, b.n, rw.seq, b.held);
 	sl_tx_packet(&s->tx, b.n);
@@ -166,13 +198,15 @@ void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
 }
 
 /* RFC 4588: the original number, then the original payload, as a packet of the repair stream. */
-static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, struct body b, uint32_t ts, uint64_t out)
+static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, struct body b, struct sl_hdr_out h)
 {
-	struct sl_hdr_out h = {.ssrc = s->conf.rtx_ssrc, .ts = ts, .seq = (uint16_t)s->rtx_seq, .pt = s->pt->rtx_pt};
+	uint16_t original = h.seq;
 
 	if (b.held)
 		memcpy(slot->plain + SL_PATCH_MAX, b.p, b.n);
-	sl_put16(slot->plain + SL_PATCH_MAX - 2, (uint16_t)out);
+	h.ssrc = s->conf.rtx_ssrc;
+	h.seq = (uint16_t)s->rtx_seq;
+	sl_put16(slot->plain + SL_PATCH_MAX - 2, original);
 	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), slot->plain + SL_PATCH_MAX - 2, b.n + 2, s->rtx_seq++, NULL);
 }
 
@@ -188,17 +222,18 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
 {
 	struct sl_engine *e = s->t->eng;
 	struct sl_egress *slot = sl_egress_slot(s->t);
-	uint32_t ts = pkt->rtp.ts + ep->ts_add;
+	const struct sl_track_codec *c = find_codec(s, pkt);    /* the codec may have changed since */
 	struct sl_hdr_out h;
 	struct body b;
 
-	if (!slot || !codec_for(s, pkt))
+	if (!slot || !c)
 		return;
-	b = body_for(s, slot, pkt, ep);
-	if (s->pt->rtx_pt && s->conf.rtx_ssrc) {
-		again_by_rtx(s, slot, pkt, b, ts, out);
+	b = body_for(s, slot, pkt, c, ep);
+	h = (struct sl_hdr_out){.ssrc = s->conf.ssrc, .ts = pkt->rtp.ts + ep->ts_add, .seq = (uint16_t)out, .pt = c->pt};
+	if (c->rtx_pt && s->conf.rtx_ssrc) {
+		h.pt = c->rtx_pt;
+		again_by_rtx(s, slot, pkt, b, h);
 	} else if (may_reuse_index(s->t)) {
-		h = (struct sl_hdr_out){.ssrc = s->conf.ssrc, .ts = ts, .seq = (uint16_t)out, .pt = s->pt->pt};
 		sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), b.p, b.n, out, b.held);
 	} else {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
