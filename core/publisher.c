@@ -5,7 +5,7 @@
 #include "core/core_int.h"
 #include "core/base/mem.h"
 
-enum { LEVEL_EVERY_US = 200000 };
+enum { LEVEL_EVERY_US = 200000, RETIRED_US = 1000000, RUN = 65536 };
 
 static void on_timer(struct sl_timer *timer, int64_t now_us)
 {
@@ -112,9 +112,9 @@ void sl_publisher_free(struct sl_publisher *p)
 	for (unsigned i = 0; i < SL_CORE_LOOPS_MAX; i++)
 		if (p->loops >> i & 1)
 			tell_loop(p, i, SL_RELAY_GONE);
-	for (unsigned i = t->source_count; i-- > 0;)
+	for (unsigned i = 0; i < t->source_count; i++)
 		if (t->sources[i]->pub == p)
-			sl_transport_drop_source(t, t->sources[i]->ssrc);
+			t->sources[i]->pub = NULL;
 	sl_timer_arm(&e->wheel, &p->timer, SL_NEVER);
 	sl_list_del(&p->in_transport);
 	sl_free(p->nack);
@@ -163,28 +163,58 @@ static struct sl_publisher *by_mid_or_pt(struct sl_transport *t, const struct sl
 	return fits == 1 && (!only->ssrc || pt_is_rtx(only, pkt->rtp.pt)) ? only : NULL;
 }
 
-/* A track goes on under another SSRC: its old sources are void, its numbers go on above. */
-static void change_ssrc(struct sl_publisher *p, uint32_t ssrc, bool rtx)
+/* Its numbers have nothing to do with the old SSRC's: they begin a run of their own above those. */
+static void new_run(struct sl_publisher *p, uint16_t first)
+{
+	uint64_t skip = RUN + (uint16_t)(first - 1 - (uint16_t)p->rx.top);
+
+	p->rx.has_bad = p->rx.has_sr = false;
+	if (!p->rx.started)
+		return;
+	p->rx.top += skip;
+	p->rx.first += skip;
+	if (p->nack) {
+		int64_t rtt_us = p->nack->rtt_us;
+
+		sl_nack_init(p->nack);
+		sl_nack_set_rtt(p->nack, rtt_us);
+	}
+	sl_publisher_want_keyframe(p);
+}
+
+/* A track goes on under another SSRC. The old one's replay windows stay, or its packets could be played again (T09). */
+static void change_ssrc(struct sl_publisher *p, const struct sl_pkt *pkt, bool rtx)
 {
 	uint32_t *mine = rtx ? &p->rtx_ssrc : &p->ssrc;
+	struct sl_source *old = *mine ? sl_transport_source(p->t, *mine) : NULL;
 
-	if (*mine == ssrc)
+	if (*mine == pkt->rtp.ssrc)
 		return;
-	if (*mine)
-		sl_transport_drop_source(p->t, *mine);
-	*mine = ssrc;
+	if (old)
+		old->pub = NULL;
+	if (*mine && !rtx)
+		new_run(p, pkt->rtp.seq);
+	*mine = pkt->rtp.ssrc;
+}
+
+/* A packet of an SSRC that was given up a moment ago is a late one, not a change back. */
+static bool is_late(struct sl_transport *t, uint32_t ssrc)
+{
+	const struct sl_source *src = sl_transport_source(t, ssrc);
+
+	return src && src->rtp.started && t->eng->now_us - src->used_us < RETIRED_US;
 }
 
 struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_pkt *pkt, bool *rtx)
 {
 	struct sl_publisher *p = by_ssrc(t, pkt->rtp.ssrc);
 
-	if (!p)
+	if (!p && !is_late(t, pkt->rtp.ssrc))
 		p = by_mid_or_pt(t, pkt);
 	if (!p)
 		return NULL;
 	*rtx = pt_is_rtx(p, pkt->rtp.pt);
-	change_ssrc(p, pkt->rtp.ssrc, *rtx);
+	change_ssrc(p, pkt, *rtx);
 	return p;
 }
 

@@ -11,10 +11,6 @@ static bool may_look_at_unknown(struct sl_transport *t)
 {
 	struct sl_engine *e = t->eng;
 
-	if (t->source_count >= SL_SOURCES_MAX) {
-		sl_stat_inc(&e->stats, SL_STAT_rtp_ssrc_limit);
-		return false;
-	}
 	if (e->now_us - t->unknown_refill_us >= SL_SEC) {
 		t->unknown_refill_us = e->now_us;
 		t->unknown_left = UNKNOWN_PER_SECOND;
