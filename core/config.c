@@ -37,7 +37,7 @@ static const struct key keys[] = {
 	{"http.body_timeout_ms", MILLISECONDS, AT(http.body_timeout_us), 10, 600000, "ms", "10000", "time for a request's body to arrive"},
 	{"http.idle_timeout_ms", MILLISECONDS, AT(http.idle_timeout_us), 10, 3600000, "ms", "60000", "time an idle connection is kept"},
 	{"media.bind", LIST, AT(media.bind), 0, 0, "addresses", "", "local addresses for media; empty: of every interface but loopback and link-local"},
-	{"media.announce", LIST, AT(media.announce), 0, 0, "ip or ip:port", "", "addresses told to peers in place of the local ones of their family (NAT)"},
+	{"media.announce", LIST, AT(media.announce), 0, 0, "addresses, with or without port", "", "addresses told to peers in place of the local ones of their family (NAT)"},
 	{"media.port", NUMBER, AT(media.port), 0, 65535, "", "10000", "UDP port of the first loop, the others follow; 0 takes any free ones"},
 	{"ice.timeout", SECONDS, AT(ice.timeout_us), 1, 600, "s", "15", "silence after which a peer is gone"},
 	{"ice.lite", SWITCH, AT(ice.lite), 0, 0, "", "true", "ICE lite: peers do the checking"},
@@ -612,21 +612,43 @@ void sl_config_help(struct sl_buf *out)
 	sl_buf_z(out, "\nLater sources win: defaults, file, environment, flags.\n");
 }
 
+static void reference_range(struct sl_buf *out, const struct key *k)
+{
+	switch (k->type) {
+	case SWITCH:
+		sl_buf_z(out, "true or false");
+		return;
+	case LIST:
+		sl_buf_fmt(out, "list%s%s", *k->unit ? " of " : "", k->unit);
+		return;
+	case TEXT:
+		sl_buf_z(out, *k->unit ? k->unit : "text");
+		return;
+	default:
+		sl_buf_fmt(out, "%u to %u%s%s", k->min, k->max, *k->unit ? " " : "", k->unit);
+	}
+}
+
 void sl_config_reference(struct sl_buf *out)
 {
-	sl_buf_z(out, "# Configuration\n\nMade by `sluice --config-reference`; no file is needed. Sources, later ones win: defaults, "
-		      "the YAML file of `--config`, the\nenvironment, flags.\n\n| key | environment | default | range | meaning |\n"
-		      "| --- | --- | --- | --- | --- |\n");
+	sl_buf_z(out, "# Configuration\n\n"
+		      "Written by `sluice --config-reference`. No file is needed: every key has a default.\n"
+		      "Sources, later ones win: defaults, the YAML file of `--config FILE`, the environment, flags.\n"
+		      "An error names the file, the line and the mend, and the server does not start.\n\n"
+		      "```yaml\n# the same as --http.port=80, and as SLUICE_HTTP_PORT=80\nhttp:\n  port: 80\n"
+		      "media:\n  announce: [203.0.113.7, \"2001:db8::7\"]  # in flags and environment with commas\n"
+		      "```\n\n| key | environment | default | value | meaning |\n| --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < SL_COUNT(keys); i++) {
 		const struct key *k = &keys[i];
 		char env[128];
 
 		env_name(k, env, sizeof(env));
 		sl_buf_fmt(out, "| `%s` | `%s` | %s | ", k->path, env, *k->def ? k->def : "empty");
-		if (k->type == NUMBER || k->type == SECONDS || k->type == MILLISECONDS)
-			sl_buf_fmt(out, "%u to %u %s", k->min, k->max, k->unit);
-		else
-			sl_buf_z(out, k->type == SWITCH ? "true, false" : k->type == LIST ? "a list; with commas in flags" : k->unit);
+		reference_range(out, k);
 		sl_buf_fmt(out, " | %s |\n", k->help);
 	}
+	sl_buf_z(out, "\nShort flags: ");
+	for (size_t i = 0; i < SL_COUNT(short_names); i++)
+		sl_buf_fmt(out, "%s`--%s` for `%s`", i ? ", " : "", short_names[i].name, short_names[i].path);
+	sl_buf_z(out, ".\n");
 }

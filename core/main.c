@@ -178,11 +178,6 @@ static int serve(struct server *s)
 		fprintf(stderr, "sluice: out of memory\n");
 		return EXIT_FAILURE;
 	}
-	if (sl_log_set_levels(sl_str_z(s->conf.log.level)) < 0) {
-		fprintf(stderr, "sluice: log.level: use error, warn, info or debug, also by module: warn,ice=debug\n");
-		sl_log_stop();
-		return EXIT_FAILURE;
-	}
 	err = sl_rng_system_new(&s->rng);
 	if (err)
 		SL_LOG(ERROR, MAIN, "the system gives no randomness", SL_KS("why", sl_strerror(err)));
@@ -219,6 +214,11 @@ int main(int argc, char **argv)
 
 	if (err) {
 		fprintf(stderr, "sluice: %s\n", e.text[0] ? e.text : sl_strerror(err));
+		return 2;
+	}
+	if (sl_log_set_levels(sl_str_z(s.conf.log.level)) < 0) {
+		fprintf(stderr, "sluice: log.level: use error, warn, info or debug, also by module: "
+				"warn,ice=debug\n");
 		return 2;
 	}
 	switch (action) {

@@ -297,6 +297,21 @@ TEST(config_reference_and_help_name_every_key_and_no_other)
 	}
 }
 
+TEST(config_reference_in_docs_is_what_the_server_prints)
+{
+	static char printed[65536];
+	static char kept_text[65536];
+	struct sl_buf b = sl_buf(printed, sizeof(printed));
+	FILE *f = fopen("docs/config.md", "rb");
+
+	CHECK(f != NULL);
+	kept_text[fread(kept_text, 1, sizeof(kept_text) - 1, f)] = '\0';
+	fclose(f);
+	sl_config_reference(&b);
+	CHECK(strcmp(kept_text, printed) ==
+	      0); /* else: sluice --config-reference >docs/config.md */
+}
+
 /* ---- bounds and types ---- */
 
 static void refused_everywhere(const struct row *r, const char *value)
