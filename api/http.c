@@ -592,10 +592,9 @@ void api_http_adopt(struct api_conn *c)
 	c->adopting = true;
 	wsi = lws_adopt_descriptor_vhost_via_info(&d);
 	c->adopting = false;
-	if (!wsi || c->gone)
+	/* A TLS hello that is none makes it fail with a half-made connection, whose end is told later. */
+	if (c->gone || (!wsi && !c->wsi))
 		api_conn_free(c);
-	else
-		c->wsi = wsi;
 }
 
 void api_http_kill(struct api_conn *c)

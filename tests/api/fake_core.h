@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/api/fake_core.h — core.h without media: remembers what it was told, replies on the loop, fails when asked to. */
+#ifndef SL_FAKE_CORE_H
+#define SL_FAKE_CORE_H
+#include "core/core.h"
+#include <uv.h>
+
+enum { FAKE_TRANSPORTS = 64, FAKE_TRACKS = 512, FAKE_REPLIES = 256 };
+
+struct fake_transport {
+	bool open;
+	uint64_t id;
+	unsigned loop;
+	struct sl_transport_conf conf;
+	uint64_t tracks[SL_TRACKS_MAX];
+	size_t cands;                   /* trickled */
+	bool end_of_candidates;
+	unsigned restarts;
+	int64_t silent_us;
+};
+
+struct fake_reply {
+	sl_reply_fn *fn;
+	void *arg;
+	struct sl_reply reply;
+};
+
+struct sl_core {
+	uv_idle_t idle;
+	struct fake_transport t[FAKE_TRANSPORTS];
+	size_t count;
+	struct {
+		uint64_t subscriber, publisher;
+	} routes[FAKE_TRACKS];
+	size_t route_count;
+	struct fake_reply replies[FAKE_REPLIES];
+	size_t reply_count;
+	unsigned commands, closes;
+	/* what to do */
+	bool hold;                      /* replies wait */
+	int refuse;                     /* every command returns this */
+	int fail;                       /* every reply says this */
+	int64_t wait_us;
+	struct sl_stats stats;
+};
+
+void fake_core_init(struct sl_core *core, uv_loop_t *loop);
+void fake_core_fini(struct sl_core *core);
+/* Delivers what was held. */
+void fake_core_release(struct sl_core *core);
+/* What a subscriber was last told to play; 0 nothing. */
+uint64_t fake_core_route(const struct sl_core *core, uint64_t subscriber);
+struct fake_transport *fake_core_last(struct sl_core *core);
+size_t fake_core_open_count(const struct sl_core *core);
+#endif
