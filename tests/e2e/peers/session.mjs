@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the peers in JavaScript share: one WHIP or WHEP session over plain HTTP, and their end.
+
+export const say = (what) => console.log(JSON.stringify(what));
+
+export async function open(url, offer) {
+	const response = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: offer });
+	const answer = await response.text();
+	if (response.status !== 201)
+		throw new Error(`${response.status}: ${answer}`);
+	return { answer, location: new URL(response.headers.get('Location'), url).href };
+}
+
+// SIGTERM: DELETE, close(), exit.
+export function endBySignal(location, close) {
+	process.on('SIGTERM', async () => {
+		const response = await fetch(location, { method: 'DELETE' }).catch((e) => ({ status: e.message }));
+		await close();
+		process.exit(response.status === 200 || response.status === 404 ? 0 : 1);
+	});
+}
