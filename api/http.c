@@ -659,17 +659,29 @@ int api_http_new(struct sl_api *api, struct sl_core_why *why)
 	return SL_OK;
 }
 
+/* The library takes a renewed certificate half: with a bad one it says nothing, and with a key that
+ * does not fit it keeps neither. So a vhost that nobody ever talks to tries them first. */
+static bool cert_usable(struct sl_api *api)
+{
+	struct lws_vhost *trial = new_vhost(api, "trial", api->conf->http.cert, api->conf->http.key);
+
+	if (trial)
+		lws_vhost_destroy(trial);
+	return trial != NULL;
+}
+
 void sl_api_reload_cert(struct sl_api *api)
 {
-	int rc;
+	const char *cert = api->conf->http.cert;
+	const char *key = api->conf->http.key;
 
 	if (!api->tls)
 		return;
-	rc = lws_tls_cert_updated(api->lws, api->conf->http.cert, api->conf->http.key, NULL, 0, NULL, 0);
-	if (rc)
-		SL_LOG(ERROR, HTTP, "http.cert cannot be read again; the old one stays", SL_KS("cert", api->conf->http.cert));
+	if (cert_usable(api) && lws_tls_cert_updated(api->lws, cert, key, NULL, 0, NULL, 0) == 0)
+		SL_LOG(INFO, HTTP, "http.cert read again", SL_KS("cert", cert));
 	else
-		SL_LOG(INFO, HTTP, "http.cert read again", SL_KS("cert", api->conf->http.cert));
+		SL_LOG(ERROR, HTTP, "http.cert cannot be read again; the old one stays",
+		       SL_KS("cert", cert));
 }
 
 static void count_closing(uv_handle_t *h, void *arg)

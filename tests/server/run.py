@@ -1,0 +1,719 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tests/server/run.py [SLUICE [FILTER]] — the built server as an operator sees it: start, log, signals, end.
+
+Each test starts servers of its own on ports that the system chooses, and waits for events (a line, an answer, an exit),
+at most DEADLINE_S for each. Nothing here needs a browser: the offer is a recorded one whose peer never comes.
+Last line: "server: N passed, N failed, N skipped".
+"""
+import errno
+import http.client
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+DEADLINE_S = 60
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+SLUICE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build/release/sluice"))
+OFFER = open(os.path.join(ROOT, "tests/vectors/sdp/chromium.sdp"), newline="").read()
+TOKEN = "tok3n-that-no-log-shows"
+NOBODY = 65534
+
+tests = []
+servers = []                    # of the test that runs
+all_logs = []                   # (test, line): looked through for secrets at the end
+secrets = {TOKEN}
+
+
+class Skip(Exception):
+    pass
+
+
+def test(fn):
+    tests.append(fn)
+    return fn
+
+
+def check(ok, *what):
+    if not ok:
+        raise AssertionError(" ".join(str(w) for w in what) or "check failed")
+
+
+def equal(got, want):
+    check(got == want, "got", repr(got), "want", repr(want))
+
+
+def until(what, fn):
+    """Asks again and again until it is so: each question is an event of its own (a request, a connection)."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        got = fn()
+        if got:
+            return got
+    raise AssertionError("never: " + what)
+
+
+class Lines:
+    """What a pipe says, line by line, as it comes."""
+
+    def __init__(self, pipe, on_line=None):
+        self.lines, self.ended = [], False
+        self.changed = threading.Condition()
+        self.on_line = on_line
+        self.thread = threading.Thread(target=self.read, args=(pipe,), daemon=True)
+        self.thread.start()
+
+    def read(self, pipe):
+        for raw in pipe:
+            line = raw.decode("utf-8", "surrogateescape")
+            if self.on_line:
+                self.on_line(line)
+            with self.changed:
+                self.lines.append(line)
+                self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def wait(self, what, after=0):
+        """Number of the first line from `after` on that has `what` in it."""
+        def find():
+            for i in range(after, len(self.lines)):
+                if what in self.lines[i]:
+                    return i + 1
+            return -1 if self.ended else 0
+        with self.changed:
+            at = self.changed.wait_for(find, DEADLINE_S)
+        check(at and at > 0, "no line with", repr(what), "in", "".join(self.lines[-20:]))
+        return at - 1
+
+    def text(self):
+        self.thread.join(DEADLINE_S)
+        return "".join(self.lines)
+
+
+class Server:
+    """A running server, past its ready line. Defaults but for the ports; logs all there is to log."""
+
+    def __init__(self, *flags, env=None, preexec=None, binary=SLUICE, quiet=False, media=True):
+        self.args = [binary, "--http.port=0"]
+        if media:
+            self.args += ["--media.port=0", "--media.bind=127.0.0.1"]
+        if not quiet:
+            self.args += ["--log.level=debug"]
+        self.args += flags
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
+        clean.update(env or {})
+        self.proc = subprocess.Popen(self.args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                     env=clean, preexec_fn=preexec, cwd=scratch())
+        servers.append(self)
+        name = current
+        self.err = Lines(self.proc.stderr, lambda line: all_logs.append((name, line)))
+        self.out = Lines(self.proc.stdout, lambda line: all_logs.append((name, line)))
+        self.out.wait("\n")
+        self.ready = json.loads(self.out.lines[0])
+        self.port = self.ready["http"]["port"]
+        self.pid = self.proc.pid
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def exit(self):
+        return self.proc.wait(DEADLINE_S)
+
+    def connect(self, tls=None, host="127.0.0.1"):
+        if tls:
+            return http.client.HTTPSConnection(host, self.port, timeout=DEADLINE_S, context=tls)
+        return http.client.HTTPConnection(host, self.port, timeout=DEADLINE_S)
+
+    def ask(self, method, path, body=None, tls=None, host="127.0.0.1", **headers):
+        """(status, headers, text)"""
+        c = self.connect(tls, host)
+        try:
+            c.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+            r = c.getresponse()
+            return r.status, r.headers, r.read().decode()
+        finally:
+            c.close()
+
+    def publish(self, room="room", **headers):
+        status, got, text = self.ask("POST", "/whip/" + room, OFFER, Content_Type="application/sdp", **headers)
+        if status == 201:
+            secrets.update(re.findall(r"a=ice-pwd:(\S+)", text + OFFER))
+        return status, got, text
+
+    def drains(self):
+        until("/readyz 503", lambda: self.ask("GET", "/readyz")[0] == 503)
+
+    def cleanup(self):
+        if self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.wait(DEADLINE_S)
+        self.out.thread.join(DEADLINE_S)
+        self.err.thread.join(DEADLINE_S)
+        self.proc.stdout.close()
+        self.proc.stderr.close()
+
+
+def run(*flags, env=None):
+    """A server that is to end by itself: (exit status, stdout, stderr)."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
+    clean.update(env or {})
+    done = subprocess.run([SLUICE, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                          env=clean, timeout=DEADLINE_S, cwd=scratch())
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def scratch(name=None, text=None):
+    """The test's own folder, or a file in it."""
+    if name is None:
+        return folder
+    path = os.path.join(folder, name)
+    if text is not None:
+        with open(path, "w") as f:
+            f.write(text)
+    return path
+
+
+def own_address():
+    """An address of this machine that is not loopback. Nothing is sent: connect() on UDP only looks up the route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+        except OSError:
+            raise Skip("this machine has no address but loopback")
+        return s.getsockname()[0]
+
+
+def refused(host, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.settimeout(DEADLINE_S)
+        return s.connect_ex((host, port)) == errno.ECONNREFUSED
+
+
+def anyone():
+    """A TLS client that takes any certificate."""
+    ctx = ssl.create_default_context()
+    ctx.check_hostname = False
+    ctx.verify_mode = ssl.CERT_NONE
+    return ctx
+
+
+def make_cert(name):
+    """(certificate file, key file), with that common name."""
+    cert, key = scratch(name + ".pem"), scratch(name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=" + name, "-out", cert, "-keyout", key],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=DEADLINE_S)
+    return cert, key
+
+
+def served_cert(server):
+    with socket.create_connection(("127.0.0.1", server.port), DEADLINE_S) as raw, anyone().wrap_socket(raw) as s:
+        return ssl.DER_cert_to_PEM_cert(s.getpeercert(True)).replace("\n", "")
+
+
+def file_cert(path):
+    return open(path).read().replace("\n", "")
+
+
+# ---- start ----
+
+
+@test
+def ready_line_is_one_json_object_with_the_real_ports():
+    s = Server("--loops=2")
+    equal(s.ready["ready"], True)
+    equal(s.ready["pid"], s.pid)
+    equal(s.ready["http"]["url"], "http://127.0.0.1:%d/" % s.port)
+    check(s.port > 0)
+    equal(s.ask("GET", "/healthz")[0], 200)
+    equal([m["loop"] for m in s.ready["media"]], [0, 1])
+    ports = {m["port"] for m in s.ready["media"]}
+    equal(len(ports), 2)
+    for port in ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
+            try:
+                u.bind(("127.0.0.1", port))
+                check(False, "nobody has UDP port", port)
+            except OSError as e:
+                equal(e.errno, errno.EADDRINUSE)
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    equal(s.out.text().count("\n"), 1)
+    equal(run("--version")[1], "sluice %s\n" % s.ready["version"])
+
+
+@test
+def ready_line_names_a_url_that_answers_for_every_way_to_bind():
+    for bind, url in (("0.0.0.0", "http://localhost:"), ("127.0.0.3", "http://127.0.0.3:")):
+        s = Server("--bind=" + bind, "--token=" + TOKEN)
+        equal(s.ready["http"]["url"], "%s%d/" % (url, s.port))
+        equal(s.ask("GET", "/healthz", host="127.0.0.3")[0], 200)
+    try:
+        s = Server("--bind=::1")
+    except AssertionError:
+        with socket.socket(socket.AF_INET6) as probe:
+            try:
+                probe.bind(("::1", 0))
+            except OSError:
+                raise Skip("this machine has no IPv6 loopback")
+        raise
+    equal(s.ready["http"]["url"], "http://[::1]:%d/" % s.port)
+    equal(s.ask("GET", "/healthz", host="::1")[0], 200)
+
+
+@test
+def help_version_and_reference_go_to_standard_output():
+    for flag in ("--help", "-h"):
+        status, out, err = run(flag)
+        equal((status, err), (0, ""))
+        check("--http.port" in out and "Usage: sluice" in out)
+    status, out, err = run("--version")
+    equal((status, err), (0, ""))
+    check(re.fullmatch(r"sluice \d+\.\d+\.\d+\S*\n", out), out)
+    status, out, err = run("--config-reference")
+    equal((status, err), (0, ""))
+    equal(out, open(os.path.join(ROOT, "docs/config.md")).read())
+
+
+@test
+def wrong_options_end_with_status_2_and_the_mend():
+    for flags, want in ((["--prot=1"], "sluice: --prot: there is no such key"),
+                        (["--http.prt=1"], "did you mean http.port?"),
+                        (["--http.port=70000"], "use a whole number from 0 to 65535"),
+                        (["--log.level=loud"], "log.level: use error, warn, info or debug"),
+                        (["--log.format=xml"], "log.format: use logfmt or json"),
+                        (["--http.cert=a.pem"], "http.cert and http.key go together"),
+                        (["--media.announce=192.0.2.1:9", "--media.port=0"], "media.announce: an ip:port needs a fixed"),
+                        (["--config", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
+                        (["serve"], "serve: flags begin with --")):
+        status, out, err = run(*flags)
+        equal((status, out), (2, ""))
+        check(want in err and err.startswith("sluice: ") and err.count("\n") == 1, flags, err)
+    status, _, err = run(env={"SLUICE_HTTP_PORT": "x"})
+    equal(status, 2)
+    check("environment: SLUICE_HTTP_PORT: " in err, err)
+
+
+@test
+def bad_yaml_names_file_line_and_mend():
+    path = scratch("bad.yaml", "http:\n  port: 1\n  prot: 2\n")
+    equal(run("--config", path), (2, "", "sluice: %s:3: http.prot: there is no such key; did you mean http.port?\n" % path))
+    path = scratch("worse.yaml", "http:\n  port: [\n")
+    status, _, err = run("--config", path)
+    equal(status, 2)
+    check(err.startswith("sluice: %s:2: http.port: " % path), err)
+
+
+@test
+def flags_win_over_environment_over_file():
+    path = scratch("some.yaml", "http:\n  token: of-the-file\nloops: 3\nlog: {format: json}\n")
+    s = Server("--loops=1", "--config", path, env={"SLUICE_LOOPS": "2", "SLUICE_HTTP_TOKEN": TOKEN})
+    equal(len(s.ready["media"]), 1)
+    equal(s.publish(Authorization="Bearer of-the-file")[0], 401)
+    equal(s.publish(Authorization="Bearer " + TOKEN)[0], 201)
+    json.loads(s.err.lines[0])
+    secrets.add("of-the-file")
+
+
+@test
+def t43_listens_on_loopback_only_by_default():
+    s = Server(media=False)
+    equal(s.ask("GET", "/healthz")[0], 200)
+    check(refused("127.0.0.2", s.port))
+    try:
+        mine = own_address()
+    except Skip:
+        return
+    check(refused(mine, s.port))
+
+
+@test
+def t43_refuses_to_start_elsewhere_without_a_token():
+    for bind in ("0.0.0.0", "::", "192.0.2.1"):
+        status, out, err = run("--http.port=0", "--bind=" + bind)
+        equal((status, out), (2, ""))
+        check("http.token" in err and "--insecure" in err, err)
+    for how in ("--token=" + TOKEN, "--insecure"):
+        s = Server("--bind=0.0.0.0", how)
+        equal(s.ask("GET", "/healthz", host="127.0.0.2")[0], 200)
+
+
+@test
+def port_in_use_ends_with_status_1_and_says_which():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
+        u.bind(("127.0.0.1", 0))
+        port = u.getsockname()[1]
+        status, out, err = run("--http.port=0", "--media.bind=127.0.0.1", "--media.port=%d" % port, "--loops=1")
+    equal((status, out), (1, ""))
+    check("127.0.0.1:%d" % port in err and "in use" in err and "media.port" in err, err)
+    first = Server()
+    status, out, err = run("--http.port=%d" % first.port, "--media.port=0", "--media.bind=127.0.0.1")
+    equal((status, out), (1, ""))
+    check(str(first.port) in err and "in use" in err and "http.port" in err, err)
+    equal(first.ask("GET", "/healthz")[0], 200)
+
+
+# ---- the end ----
+
+
+@test
+def sigterm_without_sessions_ends_at_once():
+    s = Server("--drain_s=86400")
+    s.signal(signal.SIGTERM)
+    equal(s.exit(), 0)
+    check("draining" in s.err.text() and "why=drained" in s.err.text())
+
+
+@test
+def r01_sigterm_drains_and_ends_with_the_last_session():
+    s = Server("--drain_s=86400", "--ice.timeout=600")
+    status, headers, _ = s.publish()
+    equal(status, 201)
+    equal(s.ask("GET", "/readyz")[0], 200)
+    s.signal(signal.SIGTERM)
+    s.drains()
+    check(int(s.ask("GET", "/readyz")[1]["Retry-After"]) > 0)
+    for path in ("/whip/room", "/whip/other", "/whep/room"):
+        status, got, text = s.ask("POST", path, OFFER, Content_Type="application/sdp")
+        equal(status, 503)
+        check(int(got["Retry-After"]) > 0)
+        equal(json.loads(text)["status"], 503)
+    equal(s.ask("GET", "/healthz")[0], 200)
+    check(s.proc.poll() is None)
+    check(s.ask("DELETE", headers["Location"])[0] in (200, 204))
+    equal(s.exit(), 0)
+    check("why=drained" in s.err.text())
+
+
+@test
+def r01_drain_time_is_bounded():
+    for drain_s in (0, 1):
+        s = Server("--drain_s=%d" % drain_s, "--ice.timeout=600")
+        equal(s.publish()[0], 201)
+        s.signal(signal.SIGTERM)
+        equal(s.exit(), 0)
+        check("drain time is over" in s.err.text())
+
+
+@test
+def r01_second_sigterm_ends_at_once():
+    s = Server("--drain_s=86400", "--ice.timeout=600")
+    equal(s.publish()[0], 201)
+    s.signal(signal.SIGTERM)
+    s.drains()
+    s.signal(signal.SIGTERM)
+    equal(s.exit(), 0)
+    check("second SIGTERM" in s.err.text())
+
+
+@test
+def sigint_ends_at_once_with_sessions_and_connections():
+    s = Server("--drain_s=86400", "--ice.timeout=600", "--loops=2")
+    for i in range(4):
+        equal(s.publish("room%d" % i)[0], 201)
+    idle = [socket.create_connection(("127.0.0.1", s.port), DEADLINE_S) for _ in range(3)]
+    idle[1].send(b"GET /healthz HT")
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    for i in idle:
+        i.close()
+
+
+@test
+def session_whose_peer_never_comes_ends_by_itself():
+    s = Server("--drain_s=86400", "--ice.timeout=1")
+    equal(s.publish()[0], 201)
+    s.signal(signal.SIGTERM)
+    equal(s.exit(), 0)
+    check("why=drained" in s.err.text())
+
+
+# ---- HTTPS ----
+
+
+@test
+def https_and_plain_share_the_port():
+    cert, key = make_cert("one")
+    s = Server("--http.cert", cert, "--http.key", key)
+    equal(s.ready["http"]["url"], "https://127.0.0.1:%d/" % s.port)
+    equal(s.ask("GET", "/healthz", tls=anyone())[0], 200)
+    equal(s.ask("GET", "/healthz")[0], 200)
+    equal(served_cert(s), file_cert(cert))
+
+
+@test
+def plain_requests_from_elsewhere_are_sent_to_https():
+    mine = own_address()
+    cert, key = make_cert("one")
+    s = Server("--http.cert", cert, "--http.key", key, "--bind=0.0.0.0", "--token=" + TOKEN)
+    status, headers, _ = s.ask("GET", "/whip/a%20b", host=mine)
+    equal(status, 308)
+    equal(headers["Location"], "https://%s:%d/whip/a%%20b" % (mine, s.port))
+    equal(s.ask("GET", "/healthz", tls=anyone(), host=mine)[0], 200)
+
+
+@test
+def sighup_shows_the_renewed_certificate_to_new_connections():
+    cert, key = make_cert("old")
+    new_cert, new_key = make_cert("new")
+    s = Server("--http.cert", cert, "--http.key", key)
+    equal(served_cert(s), file_cert(cert))
+    old = s.connect(anyone())
+    old.connect()                       # shakes hands with the old one, asks later
+    os.replace(new_cert, cert)
+    os.replace(new_key, key)
+    s.signal(signal.SIGHUP)
+    s.err.wait("http.cert read again")
+    equal(served_cert(s), file_cert(cert))
+    old.request("GET", "/healthz")
+    equal(old.getresponse().status, 200)
+    old.close()
+
+
+@test
+def sighup_with_a_broken_file_keeps_the_old_certificate():
+    cert, key = make_cert("old")
+    other_cert, other_key = make_cert("other")
+    was = file_cert(cert)
+    good_key = open(key).read()
+    s = Server("--http.cert", cert, "--http.key", key)
+    seen = 0
+    for name, text in ((cert, "rubbish"), (cert, ""), (cert, None), (key, "rubbish"), (key, open(other_key).read())):
+        keep = open(name).read()
+        os.unlink(name)
+        if text is not None:
+            scratch(os.path.basename(name), text)
+        s.signal(signal.SIGHUP)
+        seen = s.err.wait("http.cert cannot be read again", seen) + 1
+        equal(served_cert(s), was)
+        equal(s.ask("GET", "/healthz", tls=anyone())[0], 200)
+        scratch(os.path.basename(name), keep)
+    equal(open(key).read(), good_key)
+    os.replace(other_cert, cert)        # and it heals
+    os.replace(other_key, key)
+    s.signal(signal.SIGHUP)
+    s.err.wait("http.cert read again", seen)
+    equal(served_cert(s), file_cert(cert))
+
+
+@test
+def sighup_without_https_changes_nothing():
+    s = Server()
+    s.signal(signal.SIGHUP)
+    equal(s.ask("GET", "/healthz")[0], 200)
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+
+
+@test
+def certificate_that_cannot_be_read_ends_with_status_1():
+    cert, key = make_cert("one")
+    _, other_key = make_cert("other")
+    for c, k in (("/nowhere.pem", key), (scratch("no.pem", "rubbish"), key), (cert, other_key)):
+        status, out, err = run("--http.port=0", "--media.port=0", "--media.bind=127.0.0.1", "--http.cert", c, "--http.key", k)
+        equal((status, out), (1, ""))
+        check("http.cert" in err, err)
+
+
+# ---- limits ----
+
+
+def few_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+@test
+def r20_out_of_descriptors_new_ones_get_503_and_everything_running_goes_on():
+    s = Server("--loops=1", "--ice.timeout=600", "--http.header_timeout_ms=60000", preexec=few_descriptors, quiet=True)
+    status, headers, _ = s.publish()
+    equal(status, 201)
+    early = socket.create_connection(("127.0.0.1", s.port), DEADLINE_S)
+    equal(s.ask("GET", "/healthz")[0], 200)         # so `early` has been accepted
+    held, answer = [], b""
+    while not answer:
+        c = socket.create_connection(("127.0.0.1", s.port), DEADLINE_S)
+        held.append(c)
+        check(len(held) < 200, "never out of descriptors")
+        if len(held) > 30:
+            c.settimeout(0.2)                       # accepted ones say nothing
+            try:
+                answer = c.recv(4096)
+            except TimeoutError:
+                pass
+    check(answer.startswith(b"HTTP/1.1 503 ") and b"Retry-After:" in answer, answer)
+    early.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    check(early.recv(4096).startswith(b"HTTP/1.1 200 "))
+    early.close()
+    for c in held:
+        c.close()
+    until("answers again", lambda: healthy(s))
+    equal(s.publish("other")[0], 201)
+    check(s.ask("DELETE", headers["Location"])[0] in (200, 204))
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+
+
+def healthy(server):
+    try:
+        return server.ask("GET", "/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+@test
+def too_few_descriptors_to_start_say_so():
+    def none():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+    done = subprocess.run([SLUICE, "--http.port=0", "--media.port=0", "--media.bind=127.0.0.1", "--loops=4"], preexec_fn=none,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=DEADLINE_S)
+    equal((done.returncode, done.stdout), (1, b""))
+    check(done.stderr)
+
+
+# ---- logs and secrets ----
+
+
+@test
+def json_log_is_one_object_a_line():
+    s = Server("--log.format=json", "--token=" + TOKEN, "--ice.timeout=600")
+    equal(s.publish(Authorization="Bearer " + TOKEN)[0], 201)
+    equal(s.publish()[0], 401)
+    equal(s.publish("bad%0aroom", Authorization="Bearer " + TOKEN)[0] // 100, 4)
+    s.ask("GET", "/%1b%5b31m%22%0d%0alevel=error", Authorization="Bearer " + TOKEN)
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    s.err.text()
+    check(len(s.err.lines) > 3)
+    for line in s.err.lines:
+        got = json.loads(line)
+        check({"time", "level", "module", "msg"} <= set(got), line)
+        check(got["level"] in ("error", "warn", "info", "debug"), line)
+
+
+@test
+def t29_logfmt_lines_cannot_be_forged():
+    s = Server("--ice.timeout=600")
+    s.ask("GET", "/%0d%0atime=2000-01-01T00:00:00Z%20level=error%20msg=forged%1b%5b31m")
+    s.publish("a%20b%22c%0a")
+    s.ask("GET", "/healthz", User_Agent="x\ty", Origin="http://a\x1b[31m")
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    for line in s.err.text().splitlines():
+        check(re.match(r"time=\S+ level=(error|warn|info|debug) module=[a-z]+ msg=", line), line)
+        check(not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", line), repr(line))
+
+
+@test
+def t53_nothing_is_for_others_and_the_process_cannot_be_looked_into():
+    binary, drop = SLUICE, None
+    if os.getuid() == 0:                # root may look into anything: be somebody else
+        binary = shutil.copy(SLUICE, scratch("sluice"))
+        os.chmod(binary, 0o755)
+        os.chmod(scratch(), 0o755)
+
+        def drop():
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+    s = Server(preexec=drop, binary=binary)
+    status = open("/proc/%d/status" % s.pid).read()
+    equal(re.search(r"^Umask:\s+(\d+)", status, re.M).group(1), "0027")
+    # man 5 proc: the files of a process that is not dumpable belong to root.
+    equal(os.stat("/proc/%d/mem" % s.pid).st_uid, 0)
+    looked = subprocess.run(["cat", "/proc/%d/environ" % s.pid], preexec_fn=drop, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            timeout=DEADLINE_S)
+    check(looked.returncode != 0 and looked.stdout == b"" and b"denied" in looked.stderr, looked)
+
+
+@test
+def t53_a_crash_leaves_no_core():
+    def allow():
+        limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
+    s = Server(preexec=allow)
+    s.signal(signal.SIGABRT)
+    _, how = os.waitpid(s.pid, 0)
+    s.proc.returncode = -os.WTERMSIG(how)
+    equal(os.WTERMSIG(how), signal.SIGABRT)
+    check(not os.WCOREDUMP(how))
+    check(not [f for f in os.listdir(scratch()) if f.startswith("core")])
+
+
+@test
+def t29_no_token_or_password_of_this_run_is_in_any_log():
+    s = Server("--token=" + TOKEN, "--ice.timeout=600")
+    status, headers, _ = s.publish(Authorization="Bearer " + TOKEN)
+    equal(status, 201)
+    equal(s.publish(Authorization="Bearer wrong-" + TOKEN)[0], 401)
+    equal(s.ask("GET", "/whip/room?token=" + TOKEN)[0] // 100, 4)
+    frag = "a=ice-ufrag:frsh\r\na=ice-pwd:frag-password-of-24-chars\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n"
+    secrets.add("frag-password-of-24-chars")
+    status, _, text = s.ask("PATCH", headers["Location"], frag, Content_Type="application/trickle-ice-sdpfrag", If_Match="*",
+                            Authorization="Bearer " + TOKEN)
+    equal(status, 200)
+    secrets.update(re.findall(r"a=ice-pwd:(\S+)", text))
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    s.err.text()
+    check(len(secrets) >= 4 and len(all_logs) > 100, len(secrets), len(all_logs))
+    for name, line in all_logs:
+        for secret in secrets:
+            check(secret not in line, name, line)
+
+
+# ---- running them ----
+
+
+def run_one(fn):
+    """None, or why not."""
+    global folder, current
+    current = fn.__name__
+    folder = tempfile.mkdtemp(prefix="sluice-test-")
+    try:
+        fn()
+        return None
+    finally:
+        for s in servers:
+            s.cleanup()
+        servers.clear()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    passed = failed = skipped = 0
+    for fn in tests:
+        if len(sys.argv) > 2 and sys.argv[2] not in fn.__name__:
+            continue
+        try:
+            run_one(fn)
+            passed += 1
+        except Skip as why:
+            print("skipped: %s: %s" % (fn.__name__, why))
+            skipped += 1
+        except Exception:
+            print("FAILED: %s\n%s" % (fn.__name__, traceback.format_exc()))
+            for name, line in all_logs[-30:]:
+                if name == fn.__name__:
+                    print("    " + line.rstrip("\n"))
+            failed += 1
+        sys.stdout.flush()
+    print("server: %d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
