@@ -104,6 +104,7 @@ struct sl_hs {
 	/* the loop's */
 	uint64_t id, transport;
 	struct sl_list in_engine;               /* in order of creation, for eviction */
+	int64_t since_us;
 	unsigned loop;
 	bool busy, orphan;                      /* orphan: the transport is gone; free when the job comes back */
 	uint8_t wait_count;
@@ -442,6 +443,8 @@ void sl_subscriber_free(struct sl_subscriber *s);
 SL_MUST_USE int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher);
 void sl_subscriber_unroute(struct sl_subscriber *s);
 struct sl_subscriber *sl_subscriber_by_ssrc(struct sl_transport *t, uint32_t ssrc);
+/* Payload bytes that went out for the first time: as many may be sent again. */
+void sl_subscriber_sent(struct sl_subscriber *s, size_t bytes);
 void sl_subscriber_nack(struct sl_subscriber *s, const struct sl_nack_fci *fci, int n);
 /* forward.c: one packet to one subscriber, into the egress batch. */
 void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt);

@@ -158,7 +158,7 @@ static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt, const st
 	s->last_ts_in = pkt->rtp.ts;
 	s->last_ts_out = rw->ts;
 	s->last_rx_us = pkt->rx_us;
-	s->sent_bytes += (uint32_t)bytes;
+	sl_subscriber_sent(s, bytes);
 	if (s->sent)
 		s->sent[rw->seq % SL_RING] = (struct sl_sub_sent){.in = (uint32_t)pkt->seq, .out = (uint32_t)rw->seq,
 								  .epoch = s->rw.epochs[rw->epoch].number};

@@ -90,18 +90,29 @@ struct sl_subscriber *sl_subscriber_by_ssrc(struct sl_transport *t, uint32_t ssr
 	return NULL;
 }
 
-/* T52: in 200 ms not more bytes again than went out for the first time in this and the last such window. */
-static bool may_repeat(struct sl_subscriber *s, size_t bytes)
+static void roll_window(struct sl_subscriber *s)
 {
 	int64_t now_us = s->t->eng->now_us;
 
-	if (now_us - s->again_since_us >= AGAIN_WINDOW_US) {
-		s->again_since_us = now_us;
-		s->again_bytes = 0;
-		s->sent_bytes_prior = s->sent_bytes;
-		s->sent_bytes = 0;
-	}
-	if (s->again_bytes + bytes > SL_MAX(s->sent_bytes + s->sent_bytes_prior, AGAIN_FLOOR_BYTES))
+	if (now_us - s->again_since_us < AGAIN_WINDOW_US)
+		return;
+	s->again_since_us = now_us;
+	s->again_bytes = 0;
+	s->sent_bytes_prior = s->sent_bytes;
+	s->sent_bytes = 0;
+}
+
+void sl_subscriber_sent(struct sl_subscriber *s, size_t bytes)
+{
+	roll_window(s);
+	s->sent_bytes += (uint32_t)bytes;
+}
+
+/* T52: in 200 ms not more bytes again than went out for the first time in this or the last such window. */
+static bool may_repeat(struct sl_subscriber *s, size_t bytes)
+{
+	roll_window(s);
+	if (s->again_bytes + bytes > SL_MAX(SL_MAX(s->sent_bytes, s->sent_bytes_prior), AGAIN_FLOOR_BYTES))
 		return false;
 	s->again_bytes += (uint32_t)bytes;
 	return true;
