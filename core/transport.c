@@ -7,7 +7,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
-enum { HS_KEEP_US = 10 * 1000000, DETAIL_NONE = 0 };
+enum { HS_KEEP_US = 10 * 1000000, HS_AGAIN_US = 100000 };
 
 static void ice_timer(struct sl_timer *timer, int64_t now_us);
 static void hs_timer(struct sl_timer *timer, int64_t now_us);
@@ -206,10 +206,10 @@ static void drop_hs(struct sl_transport *t)
 {
 	struct sl_hs *hs = t->hs;
 
+	sl_timer_arm(&t->eng->wheel, &t->hs_timer, SL_NEVER);
 	if (!hs)
 		return;
 	t->hs = NULL;
-	sl_timer_arm(&t->eng->wheel, &t->hs_timer, SL_NEVER);
 	hs->transport = 0;
 	if (hs->busy)
 		hs->orphan = true;
@@ -360,13 +360,13 @@ static void remember_path(struct sl_transport *t, const struct sl_path *path)
 	(void)!sl_hash_put(&e->by_path, path, sizeof(*path), t);
 }
 
-static void start_dtls(struct sl_transport *t);
+static void start_dtls(struct sl_transport *t, int64_t age_us);
 
 static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
 {
 	if (ev->type == SL_ICE_EV_PATH) {
 		if (ev->path.remote.family)
-			start_dtls(t);
+			start_dtls(t, 0);
 		return;
 	}
 	switch (ev->state) {
@@ -424,8 +424,9 @@ void sl_transport_stun(struct sl_transport *t, const struct sl_in *in)
 
 /* ---- DTLS ---- */
 
-/* The table of handshakes is full: the oldest that is not being worked on goes, and may begin anew (M7). */
-static void evict_hs(struct sl_engine *e)
+/* The table of handshakes is full: the oldest that is not being worked on goes, if it is that old, and may begin anew
+ * (M7): the peer's next ClientHello does that, or where we are the client our timer. */
+static void evict_hs(struct sl_engine *e, int64_t age_us)
 {
 	SL_LIST_EACH(n, tmp, &e->hs_list) {
 		struct sl_hs *hs = SL_LIST_AT(n, struct sl_hs, in_engine);
@@ -433,12 +434,17 @@ static void evict_hs(struct sl_engine *e)
 
 		if (hs->busy || !t)
 			continue;
+		if (e->now_us - hs->since_us < age_us)
+			return;
 		drop_hs(t);
+		if (t->dtls_client && !t->dtls_done)
+			sl_timer_arm_by(&e->wheel, &t->hs_timer, e->now_us + HS_AGAIN_US);
 		return;
 	}
 }
 
-static struct sl_hs *new_hs(struct sl_transport *t)
+/* Makes room in a full table only at the cost of one that is at least that old. */
+static struct sl_hs *new_hs(struct sl_transport *t, int64_t age_us)
 {
 	struct sl_engine *e = t->eng;
 	struct sl_dtls_conf conf = {.client = t->dtls_client, .cert = e->conf.cert, .peer_count = t->fp_count, .rng = &e->rng};
@@ -446,7 +452,7 @@ static struct sl_hs *new_hs(struct sl_transport *t)
 	struct sl_hs *hs = sl_pool_get(&e->handshakes, &id);
 
 	if (!hs) {
-		evict_hs(e);
+		evict_hs(e, age_us);
 		hs = sl_pool_get(&e->handshakes, &id);
 	}
 	if (!hs)
@@ -455,6 +461,7 @@ static struct sl_hs *new_hs(struct sl_transport *t)
 	hs->id = id;
 	hs->transport = t->id;
 	hs->loop = e->conf.loop;
+	hs->since_us = e->now_us;
 	hs->deadline_us = SL_NEVER;
 	sl_list_add(&e->hs_list, &hs->in_engine);
 	if (sl_dtls_new(&conf, &hs->dtls) < 0) {
@@ -474,7 +481,7 @@ static void kick_hs(struct sl_transport *t, bool tick)
 	for (unsigned i = 0; i < hs->wait_count; i++)
 		hs->in[i] = hs->wait[i];
 	hs->in_count = hs->wait_count;
-	hs->tick = tick || hs->deadline_us <= t->eng->now_us;
+	hs->tick |= tick || hs->deadline_us <= t->eng->now_us;
 	if (hs->in_count == 0 && !hs->tick)
 		return;
 	hs->now_us = t->eng->now_us;
@@ -489,15 +496,15 @@ static void kick_hs(struct sl_transport *t, bool tick)
 }
 
 /* We are the client, and there is a way to the peer now: the ClientHello goes out. */
-static void start_dtls(struct sl_transport *t)
+static void start_dtls(struct sl_transport *t, int64_t age_us)
 {
 	if (!t->dtls_client || t->dtls_done || t->hs)
 		return;
-	t->hs = new_hs(t);
+	t->hs = new_hs(t, age_us);
 	if (t->hs)
 		kick_hs(t, true);
 	else
-		sl_timer_arm_by(&t->eng->wheel, &t->hs_timer, t->eng->now_us + 100 * SL_MS);
+		sl_timer_arm_by(&t->eng->wheel, &t->hs_timer, t->eng->now_us + HS_AGAIN_US);
 }
 
 static bool is_goodbye(struct sl_transport *t, const struct sl_in *in)
@@ -509,14 +516,23 @@ static bool is_goodbye(struct sl_transport *t, const struct sl_in *in)
 	return true;
 }
 
+/* RFC 6347 sections 4.1 and 4.2.2: an epoch-0 handshake record whose message is a ClientHello, or a fragment of it.
+ * Nothing else begins a handshake. */
+static bool is_client_hello(const struct sl_in *in)
+{
+	enum { RECORD = 13, HANDSHAKE = 22, CLIENT_HELLO = 1 };
+
+	return in->len > RECORD && in->data[0] == HANDSHAKE && sl_get16(in->data + 3) == 0 && in->data[RECORD] == CLIENT_HELLO;
+}
+
 void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in)
 {
 	struct sl_engine *e = t->eng;
 
 	if (t->phase == SL_T_DEAD || is_goodbye(t, in))
 		return;
-	if (!t->hs && !t->dtls_done)
-		t->hs = new_hs(t);
+	if (!t->hs && !t->dtls_done && !t->dtls_client && is_client_hello(in))
+		t->hs = new_hs(t, 0);
 	if (!t->hs || t->hs->wait_count == SL_HS_IN || in->len > SL_HS_DGRAM) {
 		sl_stat_inc(&e->stats, SL_STAT_dtls_dropped);
 		return;
@@ -536,8 +552,9 @@ static void hs_timer(struct sl_timer *timer, int64_t now_us)
 			drop_hs(t);
 		return;
 	}
+	/* Those that were evicted do not evict each other before anybody could get on. */
 	if (!t->hs && sl_ice_path(&t->ice))
-		start_dtls(t);
+		start_dtls(t, SL_SEC);
 	else
 		kick_hs(t, false);
 }
