@@ -197,19 +197,21 @@ static void change_ssrc(struct sl_publisher *p, const struct sl_pkt *pkt, bool r
 	*mine = pkt->rtp.ssrc;
 }
 
-/* A packet of an SSRC that was given up a moment ago is a late one, not a change back. */
-static bool is_late(struct sl_transport *t, uint32_t ssrc)
+/* A packet of an SSRC that was given up is a late one, or one held back, and no change back to it, unless it is a new
+ * one after a while. */
+static bool is_late(struct sl_transport *t, const struct sl_pkt *pkt)
 {
-	const struct sl_source *src = sl_transport_source(t, ssrc);
+	const struct sl_source *src = sl_transport_source(t, pkt->rtp.ssrc);
 
-	return src && src->rtp.started && t->eng->now_us - src->used_us < RETIRED_US;
+	return src && src->rtp.started && (t->eng->now_us - src->used_us < RETIRED_US ||
+					   sl_srtp_rx_index(&src->rtp, pkt->rtp.seq) <= src->rtp.top);
 }
 
 struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_pkt *pkt, bool *rtx)
 {
 	struct sl_publisher *p = by_ssrc(t, pkt->rtp.ssrc);
 
-	if (!p && !is_late(t, pkt->rtp.ssrc))
+	if (!p && !is_late(t, pkt))
 		p = by_mid_or_pt(t, pkt);
 	if (!p)
 		return NULL;
