@@ -296,7 +296,7 @@ struct sl_api {
 	struct sl_rng rng;
 	/* owned */
 	struct lws_context *lws;
-	struct lws_vhost *plain, *tls;
+	struct lws_vhost *plain, *tls, *tls_before;
 	struct uv_poll_s listener;
 	struct uv_timer_s sweep;        /* connections' deadlines */
 	struct uv_timer_s tick;         /* rooms that end, things to try again */
@@ -312,6 +312,7 @@ struct sl_api {
 	uint32_t conn_count, room_count, op_count;
 	int64_t sweep_us;               /* when sweep fires; SL_NEVER not armed */
 	int listen_fd, spare_fd;
+	unsigned reloads;               /* of http.cert */
 	int handles;                    /* of ours on the loop, not yet closed */
 	uint16_t port;
 	bool bind_loopback, draining, freeing, dirty;

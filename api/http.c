@@ -252,6 +252,19 @@ static bool split_path(struct api_request *req)
 	}
 }
 
+/* For the redirect, as it came. */
+static void add_arg(struct sl_buf *query, struct sl_str arg)
+{
+	struct sl_str name = sl_str_cut(&arg, '=');
+
+	sl_buf_char(query, query->n ? '&' : '?');
+	api_percent_encode(query, name);
+	if (arg.n == 0)
+		return;
+	sl_buf_char(query, '=');
+	api_percent_encode(query, arg);
+}
+
 /* Query parameters; ours is "participant". */
 static bool read_query(struct lws *wsi, struct api_request *req, const char **why)
 {
@@ -264,8 +277,7 @@ static bool read_query(struct lws *wsi, struct api_request *req, const char **wh
 
 		if (n < 0)
 			return lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i) == 0;
-		sl_buf_char(&b, i ? '&' : '?');
-		sl_buf_str(&b, sl_str(arg, (size_t)n));
+		add_arg(&b, sl_str(arg, (size_t)n));
 		if ((size_t)n < sizeof(key) - 1 || memcmp(arg, key, sizeof(key) - 1) != 0)
 			continue;
 		*why = "participant is given twice";
@@ -392,7 +404,8 @@ static void redirect(struct api_conn *c)
 	}
 	sl_buf_fmt(&b, "https://%s", safe);
 	api_percent_encode(&b, sl_str_z(c->req.path));
-	if (strlen(url) >= API_HEAD_MAX - 64) {
+	sl_buf_z(&b, c->req.query);
+	if (b.full || b.n >= API_HEAD_MAX - 64) {
 		api_problem(c, 400, "use https");
 		return;
 	}
@@ -467,6 +480,19 @@ static bool read_head(struct lws *wsi, struct api_conn *c, uint64_t *body_len)
 	return judge(wsi, c);
 }
 
+/* RFC 9110 section 10.1.1: the client holds its body back until it hears that somebody wants it. */
+static void invite_body(struct lws *wsi)
+{
+	static const char yes[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	unsigned char out[LWS_PRE + sizeof(yes)];
+	char expect[32];
+
+	if (header(wsi, WSI_TOKEN_HTTP_EXPECT, expect, sizeof(expect)) != 0 || strcasecmp(expect, "100-continue") != 0)
+		return;
+	memcpy(out + LWS_PRE, yes, sizeof(yes) - 1);
+	(void)!lws_write(wsi, out + LWS_PRE, sizeof(yes) - 1, LWS_WRITE_HTTP_HEADERS);
+}
+
 /* Now that the body is complete. */
 static int dispatch(struct api_conn *c)
 {
@@ -497,6 +523,7 @@ static int on_head(struct lws *wsi, struct api_conn *c)
 	c->state = CONN_BODY;
 	c->since_us = api_now_us(c->api);
 	api_conn_deadline(c, c->since_us + c->api->conf->http.body_timeout_us);
+	invite_body(wsi);
 	return 0;
 }
 
@@ -659,29 +686,28 @@ int api_http_new(struct sl_api *api, struct sl_core_why *why)
 	return SL_OK;
 }
 
-/* The library takes a renewed certificate half: with a bad one it says nothing, and with a key that
- * does not fit it keeps neither. So a vhost that nobody ever talks to tries them first. */
-static bool cert_usable(struct sl_api *api)
-{
-	struct lws_vhost *trial = new_vhost(api, "trial", api->conf->http.cert, api->conf->http.key);
-
-	if (trial)
-		lws_vhost_destroy(trial);
-	return trial != NULL;
-}
-
+/* A new vhost takes the connections to come; the one before stays for those that are under way, until the next time.
+ * (The library's own call for this reports success and goes on with the old certificate, and keeps neither when the key
+ * does not fit.) */
 void sl_api_reload_cert(struct sl_api *api)
 {
-	const char *cert = api->conf->http.cert;
-	const char *key = api->conf->http.key;
+	static const char *const names[] = {"tls-a", "tls-b", "tls-c"};        /* the library keeps the pointer */
+	const struct sl_config *conf = api->conf;
+	struct lws_vhost *fresh;
 
 	if (!api->tls)
 		return;
-	if (cert_usable(api) && lws_tls_cert_updated(api->lws, cert, key, NULL, 0, NULL, 0) == 0)
-		SL_LOG(INFO, HTTP, "http.cert read again", SL_KS("cert", cert));
-	else
-		SL_LOG(ERROR, HTTP, "http.cert cannot be read again; the old one stays",
-		       SL_KS("cert", cert));
+	fresh = new_vhost(api, names[api->reloads % SL_COUNT(names)], conf->http.cert, conf->http.key);
+	if (!fresh) {
+		SL_LOG(ERROR, HTTP, "http.cert cannot be read again; the old one stays", SL_KS("cert", conf->http.cert));
+		return;
+	}
+	api->reloads++;
+	if (api->tls_before)
+		lws_vhost_destroy(api->tls_before);
+	api->tls_before = api->tls;
+	api->tls = fresh;
+	SL_LOG(INFO, HTTP, "http.cert read again", SL_KS("cert", conf->http.cert));
 }
 
 static void count_closing(uv_handle_t *h, void *arg)
@@ -702,5 +728,8 @@ void api_http_free(struct sl_api *api)
 		if (closing > 0)
 			uv_run(api->loop, UV_RUN_NOWAIT);
 	}
+	/* On a loop that is not its own it ends in two steps; this one frees its memory. */
+	if (api->lws)
+		lws_context_destroy(api->lws);
 	api->lws = NULL;
 }

@@ -2,6 +2,7 @@
 #include "tests/api/rig.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -226,6 +227,21 @@ int answer_headers(const struct answer *a, const char *name)
 	for (const char *line = strstr(a->head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
 		count += strncasecmp(line + 2, name, n) == 0 && line[2 + n] == ':';
 	return count;
+}
+
+bool own_address(char ip[64])
+{
+	struct ifaddrs *all, *i;
+	bool found = false;
+
+	if (getifaddrs(&all))
+		return false;
+	for (i = all; i && !found; i = i->ifa_next)
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+		    (ntohl(((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr.s_addr) >> 24) != 127)
+			found = inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, ip, 64) != NULL;
+	freeifaddrs(all);
+	return found;
 }
 
 /* ================= offers ================= */

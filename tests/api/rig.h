@@ -84,6 +84,9 @@ const char *answer_header(const struct answer *a, const char *name);
 /* How often a header is there. */
 int answer_headers(const struct answer *a, const char *name);
 
+/* The machine's own IPv4 address that is no loopback; false when there is none. */
+bool own_address(char ip[64]);
+
 /* An offer with so many m-lines: "sendonly" or "recvonly". */
 const char *offer(const char *direction, int audio, int video);
 /* POST of an offer; the session's path goes to *location (at least 64 bytes), its ETag with quotes to *etag. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/api/rig.h"
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -183,6 +182,25 @@ TEST(a_body_in_pieces_is_put_together)
 	CHECK_EQ(client_answer(c)->status, 201);
 }
 
+TEST(a_client_that_asks_first_is_told_to_send_its_body)
+{
+	struct client *c;
+	const char *sdp;
+
+	RIG();
+	sdp = offer("sendonly", 1, 0);
+	c = client_new();
+	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n",
+		   strlen(sdp));
+	RIG_UNTIL(c->n > 0 || !client_poll(c));
+	if (c->closed)
+		(void)client_answer(c);
+	CHECK_STR(c->in, "HTTP/1.1 100 Continue\r\n\r\n");
+	c->n = 0;
+	client_send(c, sdp, strlen(sdp));
+	CHECK_EQ(client_answer(c)->status, 201);
+}
+
 /* ================= slow ones, and many ================= */
 
 TEST(t40_a_slow_header_is_cut)
@@ -235,6 +253,21 @@ TEST(t40_who_does_not_read_its_answer_is_cut)
 	fake_core_release(&rig.core);
 	RIG_UNTIL(sl_api_sessions(rig.api) == 0);
 	CHECK_EQ(fake_core_open_count(&rig.core), 0);
+}
+
+TEST(t40_who_has_its_answer_and_stays_is_cut)
+{
+	struct client *c;
+
+	rig_init();
+	rig.conf.http.idle_timeout_us = 20 * SL_MS;
+	DEFER(rig_stop, NULL);
+	TRY(rig_start());
+	c = client_new();
+	client_say(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	CHECK_EQ(client_answer(c)->status, 200);
+	RIG_UNTIL(rig.api->conn_count == 0);
+	RIG_UNTIL(sl_list_empty(&rig.api->conns));
 }
 
 TEST(t40_a_request_is_answered_while_300_slow_ones_hang)
@@ -309,22 +342,6 @@ TEST(t40_one_address_has_only_its_share_but_loopback_is_not_counted)
 	SL_LIST_EACH(it, tmp, &rig.api->conns)
 		SL_LIST_AT(it, struct api_conn, link)->counted = true;
 	CHECK_EQ(ask("GET", "/healthz", "", "")->status, 200);
-}
-
-/* The machine's own address that is no loopback; false when there is none. */
-static bool own_address(char ip[64])
-{
-	struct ifaddrs *all, *i;
-	bool found = false;
-
-	if (getifaddrs(&all))
-		return false;
-	for (i = all; i && !found; i = i->ifa_next)
-		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
-		    (ntohl(((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr.s_addr) >> 24) != 127)
-			found = inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, ip, 64) != NULL;
-	freeifaddrs(all);
-	return found;
 }
 
 TEST(t40_an_address_over_its_share_loses_its_own_oldest)
@@ -462,77 +479,6 @@ TEST(t42_a_name_that_was_rebound_to_loopback_is_421)
 	CHECK_EQ(ask("POST", "/whip/a", SDP_HEADERS "Host: evil.example:8888\r\n", offer("sendonly", 1, 1))->status, 421);
 	CHECK_EQ(ask("GET", "/healthz", "Host: localhost:1\r\n", "")->status, 200);
 	CHECK_EQ(ask("GET", "/healthz", "Host: [::1]\r\n", "")->status, 200);
-}
-
-/* ================= TLS ================= */
-
-static const char cert_path[] = "tests/vectors/dtls/ec-cert.pem", key_path[] = "tests/vectors/dtls/ec-key.pem";
-
-static void with_cert(void)
-{
-	rig_init();
-	(void)sl_fmt(rig.conf.http.cert, SL_CONFIG_TEXT_MAX, "%s", cert_path);
-	(void)sl_fmt(rig.conf.http.key, SL_CONFIG_TEXT_MAX, "%s", key_path);
-}
-
-TEST(with_a_certificate_the_first_byte_tells_tls_from_plain)
-{
-	static const uint8_t not_tls[] = {0x16, 0x03, 0x01, 0x00, 0x05, 'h', 'e', 'l', 'l', 'o'};
-	struct client *c;
-
-	with_cert();
-	DEFER(rig_stop, NULL);
-	TRY(rig_start());
-	CHECK_EQ(ask("GET", "/healthz", "", "")->status, 200);
-	c = client_new();
-	client_send(c, (const char *)not_tls, sizeof(not_tls));
-	CHECK_EQ(client_answer(c)->status, 0);
-	CHECK(c->n == 0 || c->in[0] == 0x15);
-	c = client_new();
-	client_close(c);
-	RIG_UNTIL(rig.api->conn_count == 0);
-	sl_api_reload_cert(rig.api);
-	CHECK_EQ(ask("GET", "/healthz", "", "")->status, 200);
-}
-
-TEST(plain_requests_from_elsewhere_are_sent_to_https)
-{
-	struct client *c;
-	const struct answer *a;
-	char ip[64], want[128];
-
-	if (!own_address(ip))
-		return;
-	with_cert();
-	(void)sl_fmt(rig.conf.http.bind, SL_CONFIG_TEXT_MAX, "0.0.0.0");
-	rig.conf.http.insecure = true;
-	DEFER(rig_stop, NULL);
-	TRY(rig_start());
-	c = client_new_from(ip, ip);
-	client_say(c, "GET /whip/Zo%%C3%%AB HTTP/1.1\r\nHost: %s:8888\r\n\r\n", ip);
-	a = client_answer(c);
-	CHECK_EQ(a->status, 308);
-	CHECK(sl_fmt(want, sizeof(want), "https://%s:8888/whip/Zo%%C3%%AB", ip));
-	CHECK_STR(answer_header(a, "Location"), want);
-	c = client_new_from(ip, ip);
-	client_say(c, "GET / HTTP/1.1\r\nHost: evil\"><script>\r\n\r\n");
-	CHECK_EQ(client_answer(c)->status, 400);
-	CHECK_EQ(ask("GET", "/healthz", "", "")->status, 200);
-}
-
-TEST(an_unusable_certificate_or_address_is_told_at_start)
-{
-	rig_init();
-	(void)sl_fmt(rig.conf.http.cert, SL_CONFIG_TEXT_MAX, "/nonexistent.pem");
-	(void)sl_fmt(rig.conf.http.key, SL_CONFIG_TEXT_MAX, "/nonexistent.pem");
-	DEFER(rig_stop, NULL);
-	CHECK(rig_start() < 0);
-	CHECK(strstr(rig.why.text, "http.cert") || sl_test_oom_fired());
-	rig_stop(NULL);
-	rig_init();
-	(void)sl_fmt(rig.conf.http.bind, SL_CONFIG_TEXT_MAX, "192.0.2.99");
-	CHECK(rig_start() < 0);
-	CHECK(strstr(rig.why.text, "192.0.2.99") || sl_test_oom_fired());
 }
 
 /* ================= what is there to read ================= */

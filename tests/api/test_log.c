@@ -41,32 +41,34 @@ static void start_log(void)
 	TRY(sl_log_set_levels(SL_STR("debug")));
 }
 
-/* A line that repeats is limited per second, and other tests have written it too. */
-static void next_second(void)
+/* A line that repeats is limited per second, and other tests have written it too: so wait for the next, but not in the
+ * many runs without memory. */
+static bool next_second(void)
 {
+	static int runs;
 	struct timespec now;
 
+	if (++runs > 2)
+		return false;
 	clock_gettime(CLOCK_REALTIME, &now);
 	usleep((useconds_t)(1000000 - now.tv_nsec / 1000));
+	return true;
 }
 
 TEST(t29_no_request_can_forge_a_log_line)
 {
 	static const char *const paths[] = {"/whip/%0Atime=0%20level=error", "/whip/%1B[2J", "/%0D%0Alevel=error", "/whip/%FF%FE", "/whip/%25s%25n",
 					    "/whip/a?participant=%0Alevel=error", "/whip/\"%20level=error%20x=\""};
-	static bool seen;
+	bool fresh = next_second();
 	const char *out;
 
-	if (!seen)
-		next_second();
 	start_log();
 	RIG();
 	for (size_t i = 0; i < SL_COUNT(paths); i++)
 		(void)ask("POST", paths[i], SDP_HEADERS, offer("sendonly", 1, 0));
 	(void)ask("GET", "/healthz", "Origin: http://x\x1b[31m\r\n", "");
 	out = logged();
-	CHECK(seen || strstr(out, "msg=\"request refused\""));
-	seen = true;
+	CHECK(!fresh || strstr(out, "msg=\"request refused\""));
 	for (const char *line = out; *line; line = strchr(line, '\n') + 1) {
 		CHECK(strncmp(line, "time=", 5) == 0);
 		CHECK(strchr(line, '\n'));
@@ -78,13 +80,11 @@ TEST(t29_no_request_can_forge_a_log_line)
 TEST(t53_no_token_password_or_session_id_is_logged)
 {
 	static char where[64], tag[64];
-	static bool seen;
+	bool fresh = next_second();
 	const struct answer *a;
 	char path[128], headers[256];
 	const char *out;
 
-	if (!seen)
-		next_second();
 	start_log();
 	rig_init();
 	(void)sl_fmt(rig.conf.http.token, SL_CONFIG_TEXT_MAX, "s3cret-token");
@@ -100,8 +100,7 @@ TEST(t53_no_token_password_or_session_id_is_logged)
 	(void)ask("PATCH", path, headers, "a=ice-ufrag:anew\r\na=ice-pwd:another-password-of-the-peer\r\n");
 	(void)ask("DELETE", path, "Authorization: Bearer s3cret-token\r\n", "");
 	out = logged();
-	CHECK(seen || (strstr(out, "session opened") && strstr(out, "session closed")));
-	seen = true;
+	CHECK(!fresh || (strstr(out, "session opened") && strstr(out, "session closed")));
 	CHECK(!strstr(out, "s3cret"));
 	CHECK(!strstr(out, "wr0ng"));
 	CHECK(!strstr(out, "password"));

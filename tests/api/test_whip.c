@@ -125,6 +125,16 @@ TEST(trickled_candidates_need_the_etag)
 	CHECK_EQ(patch(where, "\"other\", \"more\"", TRICKLE)->status, 412);
 }
 
+TEST(a_fragment_without_anything_changes_nothing)
+{
+	RIG();
+	publish("/whip/studio", where, tag);
+	CHECK(patch(where, tag, "")->status / 100 != 5);
+	CHECK_EQ(patch(where, tag, "a=candidate:x\r\nhello\r\n")->status, 400);
+	CHECK_EQ(fake_core_last(&rig.core)->cands, 0);
+	CHECK_EQ(sl_api_sessions(rig.api), 1);
+}
+
 TEST(one_of_several_etags_may_match)
 {
 	char list[160];
