@@ -3,30 +3,37 @@
 #include "api/api_int.h"
 
 #define BIT(m) (1 << API_##m)
+#define READ (BIT(GET) | BIT(HEAD))
+#define EDIT (BIT(PATCH) | BIT(DELETE))
+#define SDP "application/sdp"
+#define FRAG "application/trickle-ice-sdpfrag"
 
+/* clang-format off */
 static const struct api_route routes[] = {
-	/* first      min max methods                     cors   token  body                               and how OPTIONS says it */
-	{"whip",      2, 2, BIT(POST),                    true,  true,  "application/sdp",                 "Accept-Post",  api_whip_post},
-	{"whep",      2, 3, BIT(POST),                    true,  true,  "application/sdp",                 "Accept-Post",  api_whip_post},
-	{"sessions",  2, 2, BIT(PATCH) | BIT(DELETE),     true,  true,  "application/trickle-ice-sdpfrag", "Accept-Patch", api_session_request},
-	{"metrics",   1, 1, BIT(GET) | BIT(HEAD),         false, true,  NULL,                              NULL,           api_metrics_get},
-	{"healthz",   1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_healthz_get},
-	{"readyz",    1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_readyz_get},
-	{"",          1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_asset_get},
-	{"app.js",    1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_asset_get},
-	{"style.css", 1, 1, BIT(GET) | BIT(HEAD),         false, false, NULL,                              NULL,           api_asset_get},
+	/* first   min max methods    cors   token  body  OPTIONS says    handler */
+	{"whip",      2, 2, BIT(POST), true,  true,  SDP,  "Accept-Post",  api_whip_post},
+	{"whep",      2, 3, BIT(POST), true,  true,  SDP,  "Accept-Post",  api_whip_post},
+	{"sessions",  2, 2, EDIT,      true,  true,  FRAG, "Accept-Patch", api_session_request},
+	{"metrics",   1, 1, READ,      false, true,  NULL, NULL,           api_metrics_get},
+	{"healthz",   1, 1, READ,      false, false, NULL, NULL,           api_healthz_get},
+	{"readyz",    1, 1, READ,      false, false, NULL, NULL,           api_readyz_get},
+	{"",          1, 1, READ,      false, false, NULL, NULL,           api_asset_get},
+	{"app.js",    1, 1, READ,      false, false, NULL, NULL,           api_asset_get},
+	{"style.css", 1, 1, READ,      false, false, NULL, NULL,           api_asset_get},
 };
+/* clang-format on */
 
 const struct api_route *api_route_find(const struct api_request *req)
 {
 	for (size_t i = 0; i < SL_COUNT(routes); i++)
-		if (sl_str_eq(req->seg[0], sl_str_z(routes[i].first)) && req->seg_count >= routes[i].min &&
-		    req->seg_count <= routes[i].max)
+		if (sl_str_eq(req->seg[0], sl_str_z(routes[i].first)) &&
+		    req->seg_count >= routes[i].min && req->seg_count <= routes[i].max)
 			return &routes[i];
 	return NULL;
 }
 
-/* Link header lines, one per ICE server (RFC 9725 section 4.6). A value that would break the line is left out. */
+/* Link header lines, one per ICE server (RFC 9725 section 4.6). A value that would break the line
+ * is left out. */
 static int make_links(struct sl_api *api)
 {
 	const struct sl_config_list *servers = &api->conf->ice.servers;
@@ -46,7 +53,8 @@ static int make_links(struct sl_api *api)
 
 static int make_tables(struct sl_api *api)
 {
-	int err = sl_pool_init(&api->sessions, sizeof(struct api_session), api->conf->limits.max_sessions, 16, 0);
+	int err = sl_pool_init(&api->sessions, sizeof(struct api_session),
+			       api->conf->limits.max_sessions, 16, 0);
 
 	if (!err)
 		err = sl_hash_init(&api->ids, api->conf->limits.max_sessions, api->secret);
@@ -57,8 +65,8 @@ static int make_tables(struct sl_api *api)
 	return err;
 }
 
-int sl_api_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s *loop, const struct sl_rng *rng,
-	       struct sl_api **out, struct sl_core_why *why)
+int sl_api_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s *loop,
+	       const struct sl_rng *rng, struct sl_api **out, struct sl_core_why *why)
 {
 	struct sl_api *api = sl_zalloc(sizeof(*api));
 	int err;
@@ -98,7 +106,8 @@ void sl_api_free(struct sl_api *api)
 	if (!api)
 		return;
 	api->freeing = true;
-	SL_LIST_EACH(it, tmp, &api->ops) {
+	SL_LIST_EACH(it, tmp, &api->ops)
+	{
 		struct api_op *op = SL_LIST_AT(it, struct api_op, link);
 
 		sl_list_del(&op->link);
@@ -140,14 +149,16 @@ static void log_event(const struct api_session *s, const char *what)
 	char id[7];
 
 	api_short_id(s, id);
-	SL_LOG(INFO, WHIP, what, SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)), SL_KS("session", id));
+	SL_LOG(INFO, WHIP, what, SL_KS("room", s->room->name),
+	       SL_KSTR("participant", api_log_name(s)), SL_KS("session", id));
 }
 
 static void on_closed(struct sl_api *api, struct api_session *s, const struct sl_core_event *ev)
 {
 	char why[200];
 
-	(void)sl_fmt(why, sizeof(why), "%s%s%s", sl_close_cause_text(ev->cause), ev->detail[0] ? ": " : "", ev->detail);
+	(void)sl_fmt(why, sizeof(why), "%s%s%s", sl_close_cause_text(ev->cause),
+		     ev->detail[0] ? ": " : "", ev->detail);
 	api_session_gone(api, s, why);
 }
 

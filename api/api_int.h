@@ -19,7 +19,8 @@ enum {
 	API_PATH_MAX = 1024, API_HOST_MAX = 300, API_HEAD_MAX = 1536,
 	API_SEGMENTS_MAX = 3
 };
-/* A holder of a name that has brought nothing authentic for this long is replaced by who asks for the name. */
+/* A holder of a name that has brought nothing authentic for this long is replaced by who asks for
+ * the name. */
 #define API_SILENT_US (6 * SL_SEC)
 
 /* For what is known to fit, or is nothing when it does not. */
@@ -30,7 +31,16 @@ static inline void api_copy(char *dst, size_t cap, struct sl_str s)
 }
 
 /* ---- http.c: requests and responses ---- */
-enum api_method { API_GET, API_HEAD, API_POST, API_PATCH, API_DELETE, API_OPTIONS, API_PUT, API_METHOD_COUNT };
+enum api_method {
+	API_GET,
+	API_HEAD,
+	API_POST,
+	API_PATCH,
+	API_DELETE,
+	API_OPTIONS,
+	API_PUT,
+	API_METHOD_COUNT
+};
 
 struct api_request {
 	enum api_method method;
@@ -44,7 +54,7 @@ struct api_request {
 	char participant[API_NAME_MAX + 1];
 	bool has_participant, has_if_match;
 	bool authorized;                        /* came with the token */
-	bool cors;                              /* the response may be read by the page of `origin`, or of any with a token */
+	bool cors;                              /* pages of other origins may read the response */
 	uint8_t *body;                          /* owned */
 	size_t body_len, body_cap;
 };
@@ -111,7 +121,8 @@ void api_header(struct api_conn *c, const char *name, const char *fmt, ...) SL_P
 /* Ends the request. `body` is copied; NULL for none. */
 void api_respond(struct api_conn *c, int status, const char *type, const char *body, size_t len);
 /* The same, body in static storage. */
-void api_respond_static(struct api_conn *c, int status, const char *type, const char *body, size_t len);
+void api_respond_static(struct api_conn *c, int status, const char *type, const char *body,
+			size_t len);
 /* The same, body from sl_zalloc(), which is taken over. */
 void api_respond_owned(struct api_conn *c, int status, const char *type, char *body, size_t len);
 const char *api_method_name(enum api_method m);
@@ -145,7 +156,8 @@ int api_guard(const struct api_framing *f, uint64_t *body_len, const char **why)
 /* ---- auth.c ---- */
 bool api_host_ok(const struct sl_config *conf, struct sl_str host);
 /* open: a path of WHIP or WHEP. */
-bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_str origin, bool open);
+bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_str origin,
+		   bool open);
 bool api_token_ok(const struct sl_config *conf, struct sl_str authorization);
 bool api_bind_is_loopback(const struct sl_config *conf);
 
@@ -165,7 +177,7 @@ void api_conn_free(struct api_conn *c);
 struct api_track {
 	uint64_t id;                    /* of core */
 	enum sl_kind kind;
-	uint8_t unit;                   /* how many of its kind came before it: slot of a player, unit of a publisher */
+	uint8_t unit;                   /* how many of its kind came before it */
 	uint64_t playing;               /* player: the publisher's track, 0 nothing */
 	uint32_t score;                 /* publisher: loudness, when last heard */
 	int64_t heard_us;
@@ -178,7 +190,7 @@ struct api_slot {                       /* what a player's k-th m-lines play */
 
 enum api_session_state { SESSION_OPENING, SESSION_OPEN, SESSION_CLOSING };
 struct api_session {
-	struct sl_list link;            /* of the room's publishers or players in order of joining; of api->closing */
+	struct sl_list link;            /* of the room in order of joining; of api->closing */
 	struct api_room *room;          /* NULL when closing */
 	/* state */
 	uint64_t tag;                   /* what core calls it by */
@@ -189,7 +201,7 @@ struct api_session {
 	bool busy;                      /* an ICE restart is under way */
 	char id[API_ID_LEN + 1];
 	char etag[API_ID_LEN + 1];      /* of the ICE session */
-	char participant[API_NAME_MAX + 1];     /* publisher: its name. player: whom it plays, "" all */
+	char participant[API_NAME_MAX + 1];     /* its name; of a player whom it plays, "" all */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];      /* the peer's */
 	char mid[SL_MID_MAX + 1];       /* of the m-line that carries ICE */
 	enum sl_kind mid_kind;
@@ -213,7 +225,8 @@ struct api_room {
 struct api_room *api_room_find(struct sl_api *api, const char *name);
 /* SL_EFULL at rooms.max (after forgetting an empty one), SL_ENOMEM. */
 SL_MUST_USE int api_room_new(struct sl_api *api, const char *name, struct api_room **out);
-/* Somebody came, left, or is ready: sets who plays whom, and starts or stops the wait for the room's end. */
+/* Somebody came, left, or is ready: sets who plays whom, and starts or stops the wait for the
+ * room's end. */
 void api_room_changed(struct sl_api *api, struct api_room *r);
 struct api_session *api_room_publisher(const struct api_room *r, const char *participant);
 void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, uint32_t score);
@@ -221,11 +234,11 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 void api_rooms_tick(struct sl_api *api);
 void api_rooms_fini(struct sl_api *api);
 
-SL_MUST_USE int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role role, const char *participant,
-				struct api_session **out);
+SL_MUST_USE int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role role,
+				const char *participant, struct api_session **out);
 struct api_session *api_session_by_id(struct sl_api *api, struct sl_str id);
 struct api_session *api_session_by_tag(struct sl_api *api, uint64_t tag);
-/* Takes it out of its room at once and closes its transport, at the next try if the loop is busy. */
+/* Takes it out of its room at once and closes its transport, later if the loop is busy. */
 void api_session_end(struct sl_api *api, struct api_session *s, const char *why);
 /* Its transport is gone already. */
 void api_session_gone(struct sl_api *api, struct api_session *s, const char *why);
@@ -247,18 +260,22 @@ struct api_negotiation {
 	unsigned loop;
 	struct sl_transport_conf *conf;
 };
-/* Reads the offer, answers it with credentials that stand in for those to come, and fills conf but its tag. `text` must
- * outlive *n. Errors of sl_sdp_read() and sl_sdp_answer(), with *why. api_negotiation_fini() in any case. */
-SL_MUST_USE int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role, unsigned loop, struct api_negotiation *n,
-			      struct sl_sdp_why *why);
+/* Reads the offer, answers it with credentials that stand in for those to come, and fills conf but
+ * its tag. `text` must outlive *n. Errors of sl_sdp_read() and sl_sdp_answer(), with *why.
+ * api_negotiation_fini() in any case. */
+SL_MUST_USE int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role,
+			      unsigned loop, struct api_negotiation *n, struct sl_sdp_why *why);
 /* The answer with the real credentials, as text from sl_zalloc(). */
-SL_MUST_USE int api_negotiation_answer(struct sl_api *api, struct api_negotiation *n, const char *ufrag, const char *pwd, char **out,
-				       size_t *len, struct sl_sdp_why *why);
+SL_MUST_USE int api_negotiation_answer(struct sl_api *api, struct api_negotiation *n,
+				       const char *ufrag, const char *pwd, char **out, size_t *len,
+				       struct sl_sdp_why *why);
 void api_negotiation_fini(struct api_negotiation *n);
 /* Our candidates of a loop as SDP has them; returns how many. The slices point into `store`. */
-size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *store, struct sl_sdp_cand *out, size_t cap);
+size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *store,
+		      struct sl_sdp_cand *out, size_t cap);
 void api_cand_to_core(const struct sl_sdp_cand *in, struct sl_core_cand *out);
-void api_ours(struct sl_api *api, const char *ufrag, const char *pwd, const struct sl_sdp_cand *cands, size_t n, struct sl_sdp_ours *out);
+void api_ours(struct sl_api *api, const char *ufrag, const char *pwd,
+	      const struct sl_sdp_cand *cands, size_t n, struct sl_sdp_ours *out);
 
 /* ---- whip.c: requests that wait for a media loop ---- */
 struct api_op {

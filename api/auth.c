@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/auth.c — who may ask: Host against DNS rebinding, Origin against other pages, the token against everybody else. */
+ * api/auth.c — who may ask: Host against DNS rebinding, Origin against other pages, the token
+ * against everybody else. */
 #include "api/api_int.h"
 #include "core/base/digest.h"
 
@@ -17,7 +18,8 @@ static struct sl_str without_port(struct sl_str host)
 static bool literal(struct sl_str name, struct sl_addr *out)
 {
 	if (name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']')
-		return sl_addr_parse_ip(sl_str(name.p + 1, name.n - 2), out) == SL_OK && out->family != 0;
+		return sl_addr_parse_ip(sl_str(name.p + 1, name.n - 2), out) == SL_OK &&
+		       out->family != 0;
 	return !memchr(name.p, ':', name.n) && sl_addr_parse_ip(name, out) == SL_OK;
 }
 
@@ -25,7 +27,8 @@ static bool is_loopback_name(struct sl_str name)
 {
 	struct sl_addr a;
 
-	return sl_str_ieq(name, SL_STR("localhost")) || (literal(name, &a) && sl_addr_is_loopback(&a));
+	return sl_str_ieq(name, SL_STR("localhost")) ||
+	       (literal(name, &a) && sl_addr_is_loopback(&a));
 }
 
 static bool in_list(const struct sl_config_list *list, struct sl_str s)
@@ -43,8 +46,9 @@ bool api_bind_is_loopback(const struct sl_config *conf)
 	return sl_addr_parse_ip(sl_str_z(conf->http.bind), &a) == SL_OK && sl_addr_is_loopback(&a);
 }
 
-/* A page of another site can make a browser believe that the site's name stands for 127.0.0.1. Its requests then carry
- * that name as Host, so names are looked at where nothing else protects us: on loopback, without a token. */
+/* A page of another site can make a browser believe that the site's name stands for 127.0.0.1. Its
+ * requests then carry that name as Host, so names are looked at where nothing else protects us: on
+ * loopback, without a token. */
 bool api_host_ok(const struct sl_config *conf, struct sl_str host)
 {
 	struct sl_str name = without_port(host);
@@ -52,8 +56,8 @@ bool api_host_ok(const struct sl_config *conf, struct sl_str host)
 
 	if (conf->http.token[0] || !api_bind_is_loopback(conf))
 		return true;
-	return literal(name, &a) || sl_str_ieq(name, SL_STR("localhost")) || in_list(&conf->http.hosts, name) ||
-	       in_list(&conf->http.hosts, host);
+	return literal(name, &a) || sl_str_ieq(name, SL_STR("localhost")) ||
+	       in_list(&conf->http.hosts, name) || in_list(&conf->http.hosts, host);
 }
 
 /* "https://example.org:443" is said as "https://example.org". */
@@ -66,14 +70,16 @@ static struct sl_str without_default_port(struct sl_str host, bool https)
 	return host;
 }
 
-bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_str origin, bool open)
+bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_str origin,
+		   bool open)
 {
 	struct sl_str rest;
 	bool https;
 
 	if (origin.n == 0)
 		return true;
-	/* With a token a request proves itself; no browser adds a token on its own, as it does cookies. */
+	/* With a token a request proves itself; no browser adds a token on its own, as it does
+	 * cookies. */
 	if (open && conf->http.token[0])
 		return true;
 	if (sl_str_ieq(origin, SL_STR("null")))
@@ -83,11 +89,13 @@ bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_s
 			continue;
 		rest = sl_str(origin.p + i + 3, origin.n - i - 3);
 		https = sl_str_ieq(sl_str(origin.p, i), SL_STR("https"));
-		if (sl_str_ieq(without_default_port(rest, https), without_default_port(host, https)))
+		if (sl_str_ieq(without_default_port(rest, https),
+			       without_default_port(host, https)))
 			return true;
-		return in_list(&conf->http.origins, origin) || (open && is_loopback_name(without_port(rest)));
+		return in_list(&conf->http.origins, origin) ||
+		       (open && is_loopback_name(without_port(rest)));
 	}
-	return true;                    /* no browser's */
+	return true; /* no browser's */
 }
 
 bool api_token_ok(const struct sl_config *conf, struct sl_str authorization)

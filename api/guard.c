@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/guard.c — the framing of a request, judged before any handler. The library reads lengths leniently and takes a
- * chunked body for none, so whatever is not plain is refused and the connection closed (RFC 9112 section 6.3). */
+ * api/guard.c — the framing of a request, judged before any handler. The library reads lengths
+ * leniently and takes a chunked body for none, so whatever is not plain is refused and the
+ * connection closed (RFC 9112 section 6.3). */
 #include "api/api_int.h"
 
 static int judge_length(const struct api_framing *f, uint64_t *body_len, const char **why)
@@ -43,12 +44,14 @@ int api_guard(const struct api_framing *f, uint64_t *body_len, const char **why)
 		status = judge_length(f, body_len, why);
 	if (status)
 		return status;
-	/* RFC 9112 section 3.2: a server must answer 400 to a request without, or with more than one, Host. */
+	/* RFC 9112 section 3.2: a server must answer 400 to a request without, or with more than
+	 * one, Host. */
 	if (f->host_count != 1 || f->host.n == 0) {
 		*why = "there must be exactly one Host";
 		return 400;
 	}
-	if (!sl_str_eq(f->version, SL_STR("HTTP/1.1")) && !sl_str_eq(f->version, SL_STR("HTTP/1.0"))) {
+	if (!sl_str_eq(f->version, SL_STR("HTTP/1.1")) &&
+	    !sl_str_eq(f->version, SL_STR("HTTP/1.0"))) {
 		*why = "only HTTP/1.1 and HTTP/1.0 are spoken here";
 		return 505;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/health.c — for those who start and stop servers: is it alive, and does it want new sessions? */
+ * api/health.c — for those who start and stop servers: is it alive, does it want new sessions? */
 #include "api/api_int.h"
 
 void api_healthz_get(struct api_conn *c)

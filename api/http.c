@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/http.c — one request per connection, through libwebsockets: its parser, its TLS, its writes.
+ * api/http.c — one request per connection, by libwebsockets: its parser, its TLS, its writes.
  * The library never listens (listen.c does) and its timeouts are not used (listen.c has ours). */
 #include "api/api_int.h"
 #include <libwebsockets.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	enum lws_token_indexes token;
@@ -19,6 +20,7 @@ static const struct {
 	[API_OPTIONS] = {"OPTIONS", WSI_TOKEN_OPTIONS_URI},
 	[API_PUT]     = {"PUT",     WSI_TOKEN_PUT_URI},
 };
+/* clang-format on */
 
 const char *api_method_name(enum api_method m)
 {
@@ -85,7 +87,8 @@ static void finish(struct api_conn *c, int status, const char *type)
 		lws_callback_on_writable(c->wsi);
 }
 
-void api_respond_static(struct api_conn *c, int status, const char *type, const char *body, size_t len)
+void api_respond_static(struct api_conn *c, int status, const char *type, const char *body,
+			size_t len)
 {
 	c->res.body = body;
 	c->res.body_len = len;
@@ -101,8 +104,9 @@ void api_respond_owned(struct api_conn *c, int status, const char *type, char *b
 /* The answer to running out of memory needs none. */
 static void out_of_memory(struct api_conn *c)
 {
-	static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
-				   "\"detail\":\"out of memory\"}\n";
+	static const char body[] =
+		"{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+		"\"detail\":\"out of memory\"}\n";
 
 	c->res.head_len = 0;
 	c->res.links = false;
@@ -135,7 +139,8 @@ static void write_cors(struct api_conn *c, struct sl_buf *b)
 		sl_buf_fmt(b, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", c->req.origin);
 	else
 		return;
-	sl_buf_z(b, "Access-Control-Expose-Headers: Location, ETag, Link, Accept-Patch, Retry-After\r\n");
+	sl_buf_z(b, "Access-Control-Expose-Headers: Location, ETag, Link, Accept-Patch, "
+		    "Retry-After\r\n");
 }
 
 static void write_head(struct api_conn *c, struct sl_buf *b)
@@ -148,7 +153,8 @@ static void write_head(struct api_conn *c, struct sl_buf *b)
 	gmtime_r(&now, &tm);
 	if (strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
 		date[0] = 0;
-	sl_buf_fmt(b, "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n", res->status, api_status_text(res->status), date);
+	sl_buf_fmt(b, "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n", res->status,
+		   api_status_text(res->status), date);
 	sl_buf_z(b, "X-Content-Type-Options: nosniff\r\n");
 	if (!res->cacheable)
 		sl_buf_z(b, "Cache-Control: no-store\r\n");
@@ -193,8 +199,10 @@ static int write_response(struct api_conn *c)
 	SL_ASSERT(!b.full);
 	api->responses[SL_MIN(c->res.status / 100, 5)]++;
 	n = lws_write(c->wsi, (unsigned char *)b.p, b.n, LWS_WRITE_HTTP_FINAL);
-	SL_LOG(DEBUG, HTTP, "request", SL_KA("peer", &c->peer), SL_KS("method", api_method_name(c->req.method)),
-	       SL_KSTR("path", api_log_path(&c->req)), SL_KI("status", c->res.status), SL_KB("written", n >= 0));
+	SL_LOG(DEBUG, HTTP, "request", SL_KA("peer", &c->peer),
+	       SL_KS("method", api_method_name(c->req.method)),
+	       SL_KSTR("path", api_log_path(&c->req)), SL_KI("status", c->res.status),
+	       SL_KB("written", n >= 0));
 	sl_free(out);
 	return -1;
 }
@@ -207,9 +215,11 @@ static int header(struct lws *wsi, enum lws_token_indexes h, char *out, int cap)
 	char other[2];
 
 	out[0] = 0;
-	if (lws_hdr_total_length(wsi, h) <= 0 && lws_hdr_copy_fragment(wsi, other, sizeof(other), h, 0) < 0)
+	if (lws_hdr_total_length(wsi, h) <= 0 &&
+	    lws_hdr_copy_fragment(wsi, other, sizeof(other), h, 0) < 0)
 		return API_HDR_ABSENT;
-	if (lws_hdr_fragment_length(wsi, h, 1) > 0 || lws_hdr_copy_fragment(wsi, other, sizeof(other), h, 1) >= 0)
+	if (lws_hdr_fragment_length(wsi, h, 1) > 0 ||
+	    lws_hdr_copy_fragment(wsi, other, sizeof(other), h, 1) >= 0)
 		return API_HDR_TWICE;
 	if (lws_hdr_fragment_length(wsi, h, 0) >= cap)
 		return API_HDR_LONG;
@@ -229,7 +239,8 @@ static bool read_method(struct lws *wsi, struct api_request *req)
 		if (n <= 0)
 			continue;
 		req->method = (enum api_method)m;
-		return n < API_PATH_MAX && lws_hdr_copy(wsi, req->path, API_PATH_MAX, methods[m].token) == n &&
+		return n < API_PATH_MAX &&
+		       lws_hdr_copy(wsi, req->path, API_PATH_MAX, methods[m].token) == n &&
 		       strlen(req->path) == (size_t)n && req->path[0] == '/';
 	}
 	return false;
@@ -306,7 +317,8 @@ static int frame(struct lws *wsi, struct api_conn *c, uint64_t *body_len, const 
 	struct api_framing f = {
 		.transfer_encoding = te != API_HDR_ABSENT,
 		.length_count = count(length),
-		.length = length == API_HDR_LONG ? SL_STR("99999999999999999999") : sl_str_z(h.length),
+		.length = length == API_HDR_LONG ? SL_STR("99999999999999999999")
+						 : sl_str_z(h.length),
 		.host_count = count(host),
 		.host = host ? SL_STR("") : sl_str_z(h.host),
 		.version = version ? SL_STR("") : sl_str_z(h.version),
@@ -318,11 +330,19 @@ static int frame(struct lws *wsi, struct api_conn *c, uint64_t *body_len, const 
 	return api_guard(&f, body_len, why);
 }
 
-/* The library takes these spellings for other headers; a proxy in front may not (RFC 9112 section 5.1). */
+/* The library takes these spellings for other headers; a proxy in front may not (RFC 9112
+ * section 5.1). */
 static bool hides_framing(struct lws *wsi)
 {
-	static const char *const names[] = {"content-length :", "content-length\t:", "transfer-encoding :", "transfer-encoding\t:",
-					    "host :", "host\t:", " content-length:", " transfer-encoding:", "\tcontent-length:",
+	static const char *const names[] = {"content-length :",
+					    "content-length\t:",
+					    "transfer-encoding :",
+					    "transfer-encoding\t:",
+					    "host :",
+					    "host\t:",
+					    " content-length:",
+					    " transfer-encoding:",
+					    "\tcontent-length:",
 					    "\ttransfer-encoding:"};
 
 	for (size_t i = 0; i < SL_COUNT(names); i++)
@@ -331,16 +351,20 @@ static bool hides_framing(struct lws *wsi)
 	return false;
 }
 
+#define FIELD(f) offsetof(struct api_request, f), sizeof(((struct api_request *)0)->f)
+/* clang-format off */
 static const struct {
 	enum lws_token_indexes token;
 	size_t off, cap;
 	const char *name;
 } plain_headers[] = {
-	{WSI_TOKEN_ORIGIN,             offsetof(struct api_request, origin),        API_HOST_MAX, "Origin"},
-	{WSI_TOKEN_HTTP_CONTENT_TYPE,  offsetof(struct api_request, content_type),  128,          "Content-Type"},
-	{WSI_TOKEN_HTTP_IF_NONE_MATCH, offsetof(struct api_request, if_none_match), 256,          "If-None-Match"},
-	{WSI_TOKEN_HTTP_IF_MATCH,      offsetof(struct api_request, if_match),      256,          "If-Match"},
+	{WSI_TOKEN_ORIGIN,             FIELD(origin),        "Origin"},
+	{WSI_TOKEN_HTTP_CONTENT_TYPE,  FIELD(content_type),  "Content-Type"},
+	{WSI_TOKEN_HTTP_IF_NONE_MATCH, FIELD(if_none_match), "If-None-Match"},
+	{WSI_TOKEN_HTTP_IF_MATCH,      FIELD(if_match),      "If-Match"},
 };
+#undef FIELD
+/* clang-format on */
 
 static bool read_headers(struct lws *wsi, struct api_request *req, const char **why)
 {
@@ -360,7 +384,8 @@ static bool read_headers(struct lws *wsi, struct api_request *req, const char **
 static bool has_token(struct lws *wsi, const struct sl_config *conf)
 {
 	char text[SL_CONFIG_TEXT_MAX + 16];
-	bool ok = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, sizeof(text)) == 0 && api_token_ok(conf, sl_str_z(text));
+	bool ok = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, sizeof(text)) == 0 &&
+		  api_token_ok(conf, sl_str_z(text));
 
 	sl_wipe(text, sizeof(text));
 	return ok;
@@ -383,7 +408,8 @@ static void answer_options(struct api_conn *c)
 		api_header(c, route->accept_header, "%s", route->accept);
 	if (c->req.cors) {
 		api_header(c, "Access-Control-Allow-Methods", "%s", text);
-		api_header(c, "Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match");
+		api_header(c, "Access-Control-Allow-Headers",
+			   "Authorization, Content-Type, If-Match");
 		api_header(c, "Access-Control-Max-Age", "600");
 	}
 	c->res.links = route->cors && route->methods & 1 << API_POST;
@@ -398,7 +424,9 @@ static void redirect(struct api_conn *c)
 	char *safe = c->req.host;
 
 	/* A Host that is no host would be a header of the client's own making. */
-	if (safe[strspn(safe, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]_")] != 0) {
+	if (safe[strspn(safe,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]_")] !=
+	    0) {
 		api_problem(c, 400, "the Host is not one");
 		return;
 	}
@@ -430,10 +458,16 @@ static bool judge(struct lws *wsi, struct api_conn *c)
 	if (conf->http.cert[0] && !c->tls && !c->local)
 		return redirect(c), false;
 	if (!api_host_ok(conf, sl_str_z(req->host)))
-		return api_problem(c, 421, "this Host is not served here: use an address or localhost, or set http.hosts"), false;
+		return api_problem(c, 421,
+				   "this Host is not served here: use an address or localhost, or "
+				   "set http.hosts"),
+		       false;
 	req->route = split_path(req) ? api_route_find(req) : NULL;
-	if (!api_origin_ok(conf, sl_str_z(req->host), sl_str_z(req->origin), req->route && req->route->cors))
-		return api_problem(c, 403, "pages of this Origin are not allowed here: set http.origins"), false;
+	if (!api_origin_ok(conf, sl_str_z(req->host), sl_str_z(req->origin),
+			   req->route && req->route->cors))
+		return api_problem(c, 403,
+				   "pages of this Origin are not allowed here: set http.origins"),
+		       false;
 	req->cors = req->route && req->route->cors;
 	if (!req->route)
 		return api_problem(c, 404, "there is no such path"), false;
@@ -446,13 +480,15 @@ static bool judge(struct lws *wsi, struct api_conn *c)
 	req->authorized = conf->http.token[0] && has_token(wsi, conf);
 	if (conf->http.token[0] && req->route->token && !req->authorized) {
 		api_header(c, "WWW-Authenticate", "Bearer");
-		return api_problem(c, 401, "a valid token is needed: Authorization: Bearer ..."), false;
+		return api_problem(c, 401, "a valid token is needed: Authorization: Bearer ..."),
+		       false;
 	}
 	if (req->route->accept && (req->method == API_POST || req->method == API_PATCH) &&
 	    !media_type_is(req->content_type, req->route->accept)) {
 		if (req->route->accept_header)
 			api_header(c, req->route->accept_header, "%s", req->route->accept);
-		return api_problem(c, 415, "the Content-Type must be %s", req->route->accept), false;
+		return api_problem(c, 415, "the Content-Type must be %s", req->route->accept),
+		       false;
 	}
 	return true;
 }
@@ -487,7 +523,8 @@ static void invite_body(struct lws *wsi)
 	unsigned char out[LWS_PRE + sizeof(yes)];
 	char expect[32];
 
-	if (header(wsi, WSI_TOKEN_HTTP_EXPECT, expect, sizeof(expect)) != 0 || strcasecmp(expect, "100-continue") != 0)
+	if (header(wsi, WSI_TOKEN_HTTP_EXPECT, expect, sizeof(expect)) != 0 ||
+	    strcasecmp(expect, "100-continue") != 0)
 		return;
 	memcpy(out + LWS_PRE, yes, sizeof(yes) - 1);
 	(void)!lws_write(wsi, out + LWS_PRE, sizeof(yes) - 1, LWS_WRITE_HTTP_HEADERS);
@@ -536,7 +573,8 @@ static int on_body(struct api_conn *c, const void *in, size_t len)
 		return -1;
 	memcpy(req->body + req->body_len, in, len);
 	req->body_len += len;
-	api_conn_deadline(c, c->since_us + c->api->conf->http.body_timeout_us + (int64_t)req->body_len * SL_SEC / 1024);
+	api_conn_deadline(c, c->since_us + c->api->conf->http.body_timeout_us +
+				     (int64_t)req->body_len * SL_SEC / 1024);
 	return 0;
 }
 
@@ -564,7 +602,8 @@ static void on_destroy(struct api_conn *c)
 		api_conn_free(c);
 }
 
-static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		       size_t len)
 {
 	struct api_conn *c = wsi ? lws_get_opaque_user_data(wsi) : NULL;
 	int rc = 0;
@@ -608,18 +647,20 @@ void api_http_adopt(struct api_conn *c)
 {
 	struct lws_adopt_desc d = {
 		.vh = c->tls ? c->api->tls : c->api->plain,
-		.type = (lws_adoption_type)(LWS_ADOPT_HTTP | LWS_ADOPT_SOCKET | (c->tls ? LWS_ADOPT_ALLOW_SSL : 0)),
+		.type = (lws_adoption_type)(LWS_ADOPT_HTTP | LWS_ADOPT_SOCKET |
+					    (c->tls ? LWS_ADOPT_ALLOW_SSL : 0)),
 		.fd.sockfd = c->fd,
 		.opaque = c,
 	};
 	struct lws *wsi;
 
-	c->fd = -1;                     /* the library's from here on, even when it fails */
+	c->fd = -1; /* the library's from here on, even when it fails */
 	c->state = CONN_HEAD;
 	c->adopting = true;
 	wsi = lws_adopt_descriptor_vhost_via_info(&d);
 	c->adopting = false;
-	/* A TLS hello that is none makes it fail with a half-made connection, whose end is told later. */
+	/* A TLS hello that is none makes it fail with a half-made connection, whose end is told
+	 * later. */
 	if (c->gone || (!wsi && !c->wsi))
 		api_conn_free(c);
 }
@@ -633,12 +674,15 @@ void api_http_kill(struct api_conn *c)
 
 static void on_log(int level, const char *line)
 {
-	SL_LOG(DEBUG, HTTP, "library", SL_KI("level", level), SL_KSTR("line", sl_str_trim(sl_str_z(line))));
+	SL_LOG(DEBUG, HTTP, "library", SL_KI("level", level),
+	       SL_KSTR("line", sl_str_trim(sl_str_z(line))));
 }
 
-static const struct lws_protocols protocols[] = {{"http", on_callback, 0, 0, 0, NULL, 0}, {NULL, NULL, 0, 0, 0, NULL, 0}};
+static const struct lws_protocols protocols[] = {{"http", on_callback, 0, 0, 0, NULL, 0},
+						 {NULL, NULL, 0, 0, 0, NULL, 0}};
 
-static struct lws_vhost *new_vhost(struct sl_api *api, const char *name, const char *cert, const char *key)
+static struct lws_vhost *new_vhost(struct sl_api *api, const char *name, const char *cert,
+				   const char *key)
 {
 	struct lws_context_creation_info info = {
 		/* With plain NO_LISTEN an adopted TLS socket would speak clear text. */
@@ -661,45 +705,51 @@ int api_http_new(struct sl_api *api, struct sl_core_why *why)
 	const struct sl_config *conf = api->conf;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
-		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+			   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
 		.foreign_loops = loops,
 		.max_http_header_data = 16384,
 		.max_http_header_pool2 = conf->http.max_connections + 64,
-		.timeout_secs = 3600,           /* ours are shorter */
+		.timeout_secs = 3600, /* ours are shorter */
 		.pt_serv_buf_size = 16384,
 	};
 
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
 	api->lws = lws_create_context(&info);
 	if (!api->lws) {
-		(void)sl_fmt(why->text, sizeof(why->text), "libwebsockets does not start; is libwebsockets-evlib-uv installed?");
+		(void)sl_fmt(why->text, sizeof(why->text),
+			     "libwebsockets does not start; is libwebsockets-evlib-uv installed?");
 		return SL_EIO;
 	}
 	api->plain = new_vhost(api, "plain", NULL, NULL);
 	if (api->plain && conf->http.cert[0])
 		api->tls = new_vhost(api, "tls", conf->http.cert, conf->http.key);
 	if (!api->plain || (conf->http.cert[0] && !api->tls)) {
-		(void)sl_fmt(why->text, sizeof(why->text), "http.cert %s and http.key %s cannot be used", conf->http.cert,
+		(void)sl_fmt(why->text, sizeof(why->text),
+			     "http.cert %s and http.key %s cannot be used", conf->http.cert,
 			     conf->http.key);
 		return SL_EIO;
 	}
 	return SL_OK;
 }
 
-/* A new vhost takes the connections to come; the one before stays for those that are under way, until the next time.
- * (The library's own call for this reports success and goes on with the old certificate, and keeps neither when the key
- * does not fit.) */
+/* A new vhost takes the connections to come; the one before stays for those that are under way,
+ * until the next time. (The library's own call for this reports success and goes on with the old
+ * certificate, and keeps neither when the key does not fit.) */
 void sl_api_reload_cert(struct sl_api *api)
 {
-	static const char *const names[] = {"tls-a", "tls-b", "tls-c"};        /* the library keeps the pointer */
+	static const char *const names[] = {"tls-a", "tls-b",
+					    "tls-c"}; /* the library keeps the pointer */
 	const struct sl_config *conf = api->conf;
 	struct lws_vhost *fresh;
 
 	if (!api->tls)
 		return;
-	fresh = new_vhost(api, names[api->reloads % SL_COUNT(names)], conf->http.cert, conf->http.key);
+	fresh = new_vhost(api, names[api->reloads % SL_COUNT(names)], conf->http.cert,
+			  conf->http.key);
 	if (!fresh) {
-		SL_LOG(ERROR, HTTP, "http.cert cannot be read again; the old one stays", SL_KS("cert", conf->http.cert));
+		SL_LOG(ERROR, HTTP, "http.cert cannot be read again; the old one stays",
+		       SL_KS("cert", conf->http.cert));
 		return;
 	}
 	api->reloads++;
@@ -721,7 +771,8 @@ void api_http_free(struct sl_api *api)
 
 	if (api->lws)
 		lws_context_destroy(api->lws);
-	/* The library, and libuv, give handles back only as the loop runs; a closing one never makes it wait. */
+	/* The library, and libuv, give handles back only as the loop runs; a closing one never
+	 * makes it wait. */
 	while (closing > 0) {
 		closing = 0;
 		uv_walk(api->loop, count_closing, &closing);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/listen.c — accepts connections, bounds their number, and cuts those that dawdle.
- * A full table makes room by closing the oldest connection that has got no further than its request's head, so that no
- * flood of slow ones keeps others out, and nobody waits for an age limit. */
+ * A full table makes room by closing the oldest connection that has got no further than its
+ * request's head, so that no flood of slow ones keeps others out, and nobody waits for an age
+ * limit. */
 #include "api/api_int.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -53,14 +54,16 @@ static void on_sweep(uv_timer_t *t)
 	int64_t now_us = api_now_us(api), next_us = SL_NEVER;
 
 	api->sweep_us = SL_NEVER;
-	SL_LIST_EACH(it, tmp, &api->conns) {
+	SL_LIST_EACH(it, tmp, &api->conns)
+	{
 		struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		if (c->deadline_us > now_us) {
 			next_us = SL_MIN(next_us, c->deadline_us);
 			continue;
 		}
-		SL_LOG(DEBUG, HTTP, "connection cut: too slow", SL_KA("peer", &c->peer), SL_KI("state", c->state));
+		SL_LOG(DEBUG, HTTP, "connection cut: too slow", SL_KA("peer", &c->peer),
+		       SL_KI("state", c->state));
 		kill_conn(c);
 	}
 	if (next_us != SL_NEVER)
@@ -73,18 +76,21 @@ static void on_sweep(uv_timer_t *t)
 static int worth_less(const struct api_conn *c)
 {
 	static const int by_state[] = {
-		[CONN_SNIFF] = 3, [CONN_HEAD] = 3, [CONN_BODY] = 2, [CONN_WAIT] = 0, [CONN_ANSWER] = 1, [CONN_DYING] = 4,
+		[CONN_SNIFF] = 3, [CONN_HEAD] = 3,   [CONN_BODY] = 2,
+		[CONN_WAIT] = 0,  [CONN_ANSWER] = 1, [CONN_DYING] = 4,
 	};
 
 	return c->req.authorized ? 0 : by_state[c->state];
 }
 
-/* Closes the oldest of those worth least, of one address or (NULL) of any. False: all have got further. */
+/* Closes the oldest of those worth least, of one address or (NULL) of any. False: all have got
+ * further. */
 static bool evict(struct sl_api *api, const struct sl_addr *from)
 {
 	struct api_conn *victim = NULL;
 
-	SL_LIST_EACH(it, tmp, &api->conns) {
+	SL_LIST_EACH(it, tmp, &api->conns)
+	{
 		struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		if (from && (!c->counted || memcmp(c->peer.ip, from->ip, sizeof(from->ip)) != 0))
@@ -95,7 +101,8 @@ static bool evict(struct sl_api *api, const struct sl_addr *from)
 	if (!victim)
 		return false;
 	api->evicted_conns++;
-	SL_LOG(DEBUG, HTTP, "connection closed to make room", SL_KA("peer", &victim->peer), SL_KI("state", victim->state));
+	SL_LOG(DEBUG, HTTP, "connection closed to make room", SL_KA("peer", &victim->peer),
+	       SL_KI("state", victim->state));
 	kill_conn(victim);
 	return true;
 }
@@ -104,7 +111,8 @@ static uint32_t count_from(const struct sl_api *api, const struct sl_addr *from)
 {
 	uint32_t n = 0;
 
-	SL_LIST_EACH(it, tmp, &api->conns) {
+	SL_LIST_EACH(it, tmp, &api->conns)
+	{
 		const struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		n += c->counted && memcmp(c->peer.ip, from->ip, sizeof(from->ip)) == 0;
@@ -127,9 +135,11 @@ static bool make_room(struct sl_api *api, const struct api_conn *c)
 {
 	const struct sl_config *conf = api->conf;
 	/* A twentieth of the table is kept for this machine itself. */
-	uint32_t max = c->local ? conf->http.max_connections : conf->http.max_connections - conf->http.max_connections / 20;
+	uint32_t max = c->local ? conf->http.max_connections
+				: conf->http.max_connections - conf->http.max_connections / 20;
 
-	if (c->counted && count_from(api, &c->peer) >= conf->http.max_per_address && !evict(api, &c->peer))
+	if (c->counted && count_from(api, &c->peer) >= conf->http.max_per_address &&
+	    !evict(api, &c->peer))
 		return false;
 	return api->conn_count < max || evict(api, NULL);
 }
@@ -139,7 +149,8 @@ static bool make_room(struct sl_api *api, const struct api_conn *c)
 /* Said without reading and without the library. Where TLS is spoken it would not be understood. */
 static void refuse(struct sl_api *api, int fd)
 {
-	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n";
+	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: "
+				   "0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n";
 
 	api->refused_conns++;
 	if (!api->conf->http.cert[0])
@@ -209,7 +220,8 @@ static void on_connection(uv_poll_t *p, int status, int events)
 	(void)events;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		socklen_t len = sizeof(sa);
-		int fd = accept4(api->listen_fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(api->listen_fd, (struct sockaddr *)&sa, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0 && sl_addr_from_sockaddr((struct sockaddr *)&sa, &peer) == SL_OK) {
 			admit(api, fd, &peer);
@@ -221,7 +233,8 @@ static void on_connection(uv_poll_t *p, int status, int events)
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return;
-		if ((errno == EMFILE || errno == ENFILE) && api->spare_fd >= 0 && refuse_with_spare(api))
+		if ((errno == EMFILE || errno == ENFILE) && api->spare_fd >= 0 &&
+		    refuse_with_spare(api))
 			continue;
 		if (errno == ECONNABORTED || errno == EINTR)
 			continue;
@@ -258,7 +271,7 @@ static void on_first_byte(uv_poll_t *p, int status, int events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR) && status == 0)
 		return;
 	c->gone = n != 1;
-	c->tls = byte == 0x16;          /* RFC 8446 section 5.1: a handshake record */
+	c->tls = byte == 0x16; /* RFC 8446 section 5.1: a handshake record */
 	uv_close((uv_handle_t *)p, on_sniff_closed);
 }
 
@@ -307,21 +320,26 @@ static int open_socket(struct sl_api *api, struct sl_core_why *why)
 	int one = 1;
 
 	if (sl_addr_parse_ip(sl_str_z(conf->http.bind), &a) != SL_OK) {
-		(void)sl_fmt(why->text, sizeof(why->text), "http.bind: %s is no address", conf->http.bind);
+		(void)sl_fmt(why->text, sizeof(why->text), "http.bind: %s is no address",
+			     conf->http.bind);
 		return SL_EIO;
 	}
 	a.port = (uint16_t)conf->http.port;
 	len = sl_addr_to_sockaddr(&a, &sa);
-	api->listen_fd = socket(a.family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	api->listen_fd = socket(a.family == 6 ? AF_INET6 : AF_INET,
+				SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (api->listen_fd >= 0)
 		(void)setsockopt(api->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (api->listen_fd < 0 || bind(api->listen_fd, (struct sockaddr *)&sa, len) || listen(api->listen_fd, BACKLOG)) {
-		(void)sl_fmt(why->text, sizeof(why->text), "cannot listen on http.bind %s, http.port %u: %s", conf->http.bind,
+	if (api->listen_fd < 0 || bind(api->listen_fd, (struct sockaddr *)&sa, len) ||
+	    listen(api->listen_fd, BACKLOG)) {
+		(void)sl_fmt(why->text, sizeof(why->text),
+			     "cannot listen on http.bind %s, http.port %u: %s", conf->http.bind,
 			     (unsigned)conf->http.port, strerror(errno));
 		return SL_EIO;
 	}
 	len = sizeof(sa);
-	if (getsockname(api->listen_fd, (struct sockaddr *)&sa, &len) || sl_addr_from_sockaddr((struct sockaddr *)&sa, &a))
+	if (getsockname(api->listen_fd, (struct sockaddr *)&sa, &len) ||
+	    sl_addr_from_sockaddr((struct sockaddr *)&sa, &a))
 		return SL_EIO;
 	api->port = a.port;
 	return SL_OK;
@@ -360,13 +378,14 @@ static void on_closed(uv_handle_t *h)
 
 void api_listen_free(struct sl_api *api)
 {
-	uv_handle_t *all[] = {(uv_handle_t *)&api->listener, (uv_handle_t *)&api->sweep, (uv_handle_t *)&api->rearm,
-			      (uv_handle_t *)&api->tick};
+	uv_handle_t *all[] = {(uv_handle_t *)&api->listener, (uv_handle_t *)&api->sweep,
+			      (uv_handle_t *)&api->rearm, (uv_handle_t *)&api->tick};
 
 	for (size_t i = 0; i < SL_COUNT(all); i++)
 		if (all[i]->data && !uv_is_closing(all[i]))
 			uv_close(all[i], on_closed);
-	SL_LIST_EACH(it, tmp, &api->conns) {
+	SL_LIST_EACH(it, tmp, &api->conns)
+	{
 		struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		if (!c->wsi)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/metrics.c — the counters of core/base/stat.h and what rooms and HTTP have, as Prometheus reads them. */
+ * api/metrics.c — the counters of core/base/stat.h and what rooms and HTTP have, as Prometheus
+ * reads them. */
 #include "api/api_int.h"
 
 static void head(struct sl_buf *b, const char *name, const char *type, const char *help)
@@ -22,7 +23,8 @@ static void counters(struct sl_api *api, struct sl_buf *b)
 		head(b, name, "counter", sl_stat_help((enum sl_stat)i));
 		for (unsigned loop = 0; loop < sl_core_loops(api->core); loop++)
 			sl_buf_fmt(b, "%s{loop=\"%u\"} %llu\n", name, loop,
-				   (unsigned long long)sl_stat_get(sl_core_stats(api->core, loop), (enum sl_stat)i));
+				   (unsigned long long)sl_stat_get(sl_core_stats(api->core, loop),
+								   (enum sl_stat)i));
 	}
 }
 
@@ -31,7 +33,8 @@ static void participants(struct sl_api *api, struct sl_buf *b)
 	uint64_t n = 0;
 	uint32_t cursor = 0;
 
-	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r; r = sl_hash_next(&api->rooms, &cursor))
+	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r;
+	     r = sl_hash_next(&api->rooms, &cursor))
 		n += r->publisher_count;
 	gauge(b, "sluice_participants", "publishers in rooms", n);
 }
@@ -39,13 +42,19 @@ static void participants(struct sl_api *api, struct sl_buf *b)
 static void http(struct sl_api *api, struct sl_buf *b)
 {
 	gauge(b, "sluice_http_connections", "HTTP connections that are open", api->conn_count);
-	head(b, "sluice_http_requests_total", "counter", "HTTP requests answered, by class of status");
+	head(b, "sluice_http_requests_total", "counter",
+	     "HTTP requests answered, by class of status");
 	for (unsigned i = 2; i < SL_COUNT(api->responses); i++)
-		sl_buf_fmt(b, "sluice_http_requests_total{class=\"%uxx\"} %llu\n", i, (unsigned long long)api->responses[i]);
-	head(b, "sluice_http_connections_refused_total", "counter", "HTTP connections refused: a table was full");
-	sl_buf_fmt(b, "sluice_http_connections_refused_total %llu\n", (unsigned long long)api->refused_conns);
-	head(b, "sluice_http_connections_evicted_total", "counter", "HTTP connections closed to make room for others");
-	sl_buf_fmt(b, "sluice_http_connections_evicted_total %llu\n", (unsigned long long)api->evicted_conns);
+		sl_buf_fmt(b, "sluice_http_requests_total{class=\"%uxx\"} %llu\n", i,
+			   (unsigned long long)api->responses[i]);
+	head(b, "sluice_http_connections_refused_total", "counter",
+	     "HTTP connections refused: a table was full");
+	sl_buf_fmt(b, "sluice_http_connections_refused_total %llu\n",
+		   (unsigned long long)api->refused_conns);
+	head(b, "sluice_http_connections_evicted_total", "counter",
+	     "HTTP connections closed to make room for others");
+	sl_buf_fmt(b, "sluice_http_connections_evicted_total %llu\n",
+		   (unsigned long long)api->evicted_conns);
 }
 
 static void loops(struct sl_api *api, struct sl_buf *b)
@@ -54,9 +63,12 @@ static void loops(struct sl_api *api, struct sl_buf *b)
 
 	head(b, "sluice_transports", "gauge", "transports of a media loop");
 	for (unsigned loop = 0; loop < sl_core_loops(api->core); loop++)
-		sl_buf_fmt(b, "sluice_transports{loop=\"%u\"} %u\n", loop, (unsigned)sl_core_transports(api->core, loop));
-	head(b, "sluice_handshake_wait_seconds", "gauge", "how long a DTLS handshake that came now would wait, estimated");
-	sl_buf_fmt(b, "sluice_handshake_wait_seconds %lld.%06lld\n", (long long)(wait_us / SL_SEC), (long long)(wait_us % SL_SEC));
+		sl_buf_fmt(b, "sluice_transports{loop=\"%u\"} %u\n", loop,
+			   (unsigned)sl_core_transports(api->core, loop));
+	head(b, "sluice_handshake_wait_seconds", "gauge",
+	     "how long a DTLS handshake that came now would wait, estimated");
+	sl_buf_fmt(b, "sluice_handshake_wait_seconds %lld.%06lld\n", (long long)(wait_us / SL_SEC),
+		   (long long)(wait_us % SL_SEC));
 }
 
 void api_metrics_get(struct api_conn *c)

@@ -2,7 +2,8 @@
  * api/names.c — names of rooms and participants, as they stand after percent-decoding. */
 #include "api/api_int.h"
 
-/* Length of the UTF-8 sequence at p, which is valid; *cp gets the code point where it matters (up to two bytes). */
+/* Length of the UTF-8 sequence at p, which is valid; *cp gets the code point where it matters (up
+ * to two bytes). */
 static size_t next_char(const uint8_t *p, uint32_t *cp)
 {
 	*cp = p[0];
@@ -47,7 +48,8 @@ const char *api_name_check(struct sl_str name)
 /* RFC 3986 section 2.3, and '/'. */
 static bool passes(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~/", c));
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c && strchr("-._~/", c));
 }
 
 void api_percent_encode(struct sl_buf *out, struct sl_str s)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/negotiate.c — from an offer's text to what core needs: struct sl_sdp_media → struct sl_track_conf. */
+ * api/negotiate.c — from an offer's text to what core needs: struct sl_sdp_media → struct
+ * sl_track_conf. */
 #include "api/api_int.h"
 
 enum { ARENA_MAX = 8 << 20, STAND_IN_PWD_LEN = 24 };
 
 /* ================= ours ================= */
 
-size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *store, struct sl_sdp_cand *out, size_t cap)
+size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *store,
+		      struct sl_sdp_cand *out, size_t cap)
 {
 	size_t n = sl_core_candidates(api->core, loop, store, cap);
 
@@ -21,7 +23,8 @@ size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *st
 	return n;
 }
 
-void api_ours(struct sl_api *api, const char *ufrag, const char *pwd, const struct sl_sdp_cand *cands, size_t n, struct sl_sdp_ours *out)
+void api_ours(struct sl_api *api, const char *ufrag, const char *pwd,
+	      const struct sl_sdp_cand *cands, size_t n, struct sl_sdp_ours *out)
 {
 	*out = (struct sl_sdp_ours){
 		.ufrag = sl_str_z(ufrag),
@@ -51,7 +54,8 @@ static uint32_t new_ssrc(struct sl_api *api, const struct sl_sdp_send *send, siz
 	}
 }
 
-/* What we send on each m-line of a player. Audio and video of one slot share a stream, for lip sync. */
+/* What we send on each m-line of a player. Audio and video of one slot share a stream, for lip
+ * sync. */
 static int make_sends(struct sl_api *api, struct api_negotiation *n)
 {
 	char cname[17], stream[17];
@@ -70,13 +74,15 @@ static int make_sends(struct sl_api *api, struct api_negotiation *n)
 		s->rtx_ssrc = new_ssrc(api, n->send, i + 1);
 		(void)sl_fmt(s->cname, sizeof(s->cname), "%s", cname);
 		(void)sl_fmt(s->stream, sizeof(s->stream), "%s-%u", stream, per_kind[video]);
-		(void)sl_fmt(s->track, sizeof(s->track), "%s-%c%u", stream, video ? 'v' : 'a', per_kind[video]);
+		(void)sl_fmt(s->track, sizeof(s->track), "%s-%c%u", stream, video ? 'v' : 'a',
+			     per_kind[video]);
 		per_kind[video]++;
 	}
 	return SL_OK;
 }
 
-static int answer(struct sl_api *api, struct api_negotiation *n, const char *ufrag, const char *pwd, struct sl_sdp_why *why)
+static int answer(struct sl_api *api, struct api_negotiation *n, const char *ufrag, const char *pwd,
+		  struct sl_sdp_why *why)
 {
 	struct sl_sdp_ours ours;
 
@@ -90,8 +96,9 @@ static int answer(struct sl_api *api, struct api_negotiation *n, const char *ufr
 /* What of an fmtp decides the bitstream, in one spelling. */
 struct format_key {
 	enum sl_codec codec;
-	const char *key, *otherwise;    /* RFC: value when the key is absent */
+	const char *key, *otherwise; /* RFC: value when the key is absent */
 };
+/* clang-format off */
 static const struct format_key format_keys[] = {
 	{SL_VP9,  "profile-id",         "0"},           /* RFC 9628 section 6 */
 	{SL_AV1,  "profile",            "0"},           /* AV1 RTP section 7.2 */
@@ -99,15 +106,17 @@ static const struct format_key format_keys[] = {
 	{SL_H265, "tier-flag",          "0"},
 	{SL_H264, "packetization-mode", "0"},           /* RFC 6184 section 8.1 */
 };
+/* clang-format on */
 
 /* RFC 6184 table 5: constrained baseline is spelled in three ways. */
 static const char *h264_profile(struct sl_str level_id, char text[8])
 {
-	uint8_t b[3] = {0x42, 0x00, 0x0a};      /* RFC 6184 section 8.1: baseline, level 1 when absent */
+	uint8_t b[3] = {0x42, 0x00, 0x0a}; /* RFC 6184 section 8.1: baseline, level 1 when absent */
 
 	if (level_id.n == 6 && sl_unhex(level_id, b, sizeof(b)) != 3)
 		return "bad";
-	if ((b[0] == 0x42 && b[1] & 0x40) || (b[0] == 0x4d && b[1] & 0x80) || (b[0] == 0x58 && (b[1] & 0xc0) == 0xc0))
+	if ((b[0] == 0x42 && b[1] & 0x40) || (b[0] == 0x4d && b[1] & 0x80) ||
+	    (b[0] == 0x58 && (b[1] & 0xc0) == 0xc0))
 		return "cb";
 	(void)sl_fmt(text, 8, "%02x%02x", (unsigned)b[0], (unsigned)(b[1] & 0x0c));
 	return text;
@@ -126,7 +135,8 @@ static uint32_t format_of(const struct sl_sdp_codec *c)
 		if (format_keys[i].codec != c->codec)
 			continue;
 		sl_buf_char(&b, ';');
-		sl_buf_str(&b, value.n ? sl_str(value.p, SL_MIN(value.n, 16)) : sl_str_z(format_keys[i].otherwise));
+		sl_buf_str(&b, value.n ? sl_str(value.p, SL_MIN(value.n, 16))
+				       : sl_str_z(format_keys[i].otherwise));
 	}
 	return sl_core_format(c->codec, what);
 }
@@ -152,13 +162,16 @@ static void fill_codecs(const struct sl_sdp_media *m, struct sl_track_conf *t)
 	}
 }
 
-/* The cap that REMB tells a publisher: where transport-cc does the work, only when it was asked for. */
+/* The cap that REMB tells a publisher: where transport-cc does the work, only when it was asked
+ * for. */
 static uint32_t video_cap(const struct sl_config *conf, const struct sl_track_conf *t)
 {
-	return t->kind == SL_VIDEO && (!t->twcc || conf->publish.cap) ? conf->publish.max_video_bps : 0;
+	return t->kind == SL_VIDEO && (!t->twcc || conf->publish.cap) ? conf->publish.max_video_bps
+								      : 0;
 }
 
-static void fill_track(struct sl_api *api, const struct api_negotiation *n, size_t line, struct sl_track_conf *t)
+static void fill_track(struct sl_api *api, const struct api_negotiation *n, size_t line,
+		       struct sl_track_conf *t)
 {
 	const struct sl_sdp_media *m = &n->answer.media[line], *theirs = &n->offer.media[line];
 
@@ -194,11 +207,12 @@ void api_cand_to_core(const struct sl_sdp_cand *in, struct sl_core_cand *out)
 static void add_cands(const struct sl_sdp_media *m, struct sl_transport_conf *conf)
 {
 	for (size_t i = 0; i < m->cand_count && conf->cand_count < SL_CORE_CANDS_MAX; i++)
-		if (m->cands[i].component == 1)         /* RTCP is multiplexed */
+		if (m->cands[i].component == 1) /* RTCP is multiplexed */
 			api_cand_to_core(&m->cands[i], &conf->cands[conf->cand_count++]);
 }
 
-static void fill_transport(struct sl_api *api, const struct api_negotiation *n, struct sl_transport_conf *conf)
+static void fill_transport(struct sl_api *api, const struct api_negotiation *n,
+			   struct sl_transport_conf *conf)
 {
 	const struct sl_sdp_media *m = &n->offer.media[n->tagged];
 
@@ -252,15 +266,17 @@ static int fill_conf(struct sl_api *api, struct api_negotiation *n, struct sl_sd
 		if (!tagged)
 			n->tagged = i;
 		tagged = true;
-		if (m->mid.n > SL_MID_MAX)      /* it could not be told apart by its header extension */
+		if (m->mid.n > SL_MID_MAX) /* it could not be told apart by its header extension */
 			continue;
-		if (m->dir == dir && (m->kind == SL_SDP_AUDIO || m->kind == SL_SDP_VIDEO) && n->conf->track_count < SL_TRACKS_MAX)
+		if (m->dir == dir && (m->kind == SL_SDP_AUDIO || m->kind == SL_SDP_VIDEO) &&
+		    n->conf->track_count < SL_TRACKS_MAX)
 			fill_track(api, n, i, &n->conf->tracks[n->conf->track_count++]);
 	}
 	if (n->conf->track_count == 0) {
 		*why = (struct sl_sdp_why){0};
 		(void)sl_fmt(why->text, sizeof(why->text), "no m-line of the offer %s",
-			     n->role == SL_SDP_PUBLISHER ? "sends anything that can be taken here" : "receives anything");
+			     n->role == SL_SDP_PUBLISHER ? "sends anything that can be taken here"
+							 : "receives anything");
 		return SL_EUNSUPPORTED;
 	}
 	fill_transport(api, n, n->conf);
@@ -269,8 +285,8 @@ static int fill_conf(struct sl_api *api, struct api_negotiation *n, struct sl_sd
 
 /* ================= the whole ================= */
 
-int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role, unsigned loop, struct api_negotiation *n,
-		  struct sl_sdp_why *why)
+int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role, unsigned loop,
+		  struct api_negotiation *n, struct sl_sdp_why *why)
 {
 	static const char stand_in[] = "abcdefghijklmnopqrstuvwx";
 	struct sl_core_cand *store;
@@ -280,7 +296,8 @@ int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role,
 	sl_arena_init(&n->arena, ARENA_MAX);
 	n->role = role;
 	n->loop = loop;
-	n->session_id = sl_rng_u64(&api->rng) >> 2;     /* RFC 9429 section 5.2.1: below 2^62 or so, for all readers */
+	n->session_id = sl_rng_u64(&api->rng) >>
+			2; /* RFC 9429 section 5.2.1: below 2^62 or so, for all readers */
 	err = sl_sdp_read(text, &n->arena, &n->offer, why);
 	if (err)
 		return err;
@@ -295,8 +312,8 @@ int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role,
 	return err ? err : fill_conf(api, n, why);
 }
 
-int api_negotiation_answer(struct sl_api *api, struct api_negotiation *n, const char *ufrag, const char *pwd, char **out, size_t *len,
-			   struct sl_sdp_why *why)
+int api_negotiation_answer(struct sl_api *api, struct api_negotiation *n, const char *ufrag,
+			   const char *pwd, char **out, size_t *len, struct sl_sdp_why *why)
 {
 	char *text = sl_zalloc(SL_SDP_BYTES_MAX);
 	int err = text ? answer(api, n, ufrag, pwd, why) : SL_ENOMEM;

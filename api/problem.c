@@ -49,11 +49,13 @@ void api_problem(struct api_conn *c, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
-	sl_buf_fmt(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", api_status_text(status), status);
+	sl_buf_fmt(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
+		   api_status_text(status), status);
 	sl_buf_json(&b, sl_str_z(detail));
 	sl_buf_z(&b, "}\n");
 	SL_LOG(DEBUG, HTTP, "request refused", SL_KA("peer", &c->peer), SL_KI("status", status),
-	       SL_KS("method", api_method_name(c->req.method)), SL_KSTR("path", api_log_path(&c->req)), SL_KS("why", detail));
+	       SL_KS("method", api_method_name(c->req.method)),
+	       SL_KSTR("path", api_log_path(&c->req)), SL_KS("why", detail));
 	api_respond(c, status, "application/problem+json", body, b.n);
 }
 

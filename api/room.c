@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/room.c — rooms: who is there, who plays whom, who speaks, and when a room ends.
- * A room's wishes are computed anew whenever somebody comes, leaves or becomes ready, and compared with what core was
- * told last; only differences become commands. What core would not take is tried again. */
+ * A room's wishes are computed anew whenever somebody comes, leaves or becomes ready, and compared
+ * with what core was told last; only differences become commands. What core would not take is tried
+ * again. */
 #include "api/api_int.h"
 
 enum { RETRY_MS = 20, SPEAKER_FRESH_MS = 1000 };
@@ -72,7 +73,8 @@ int api_room_new(struct sl_api *api, const char *name, struct api_room **out)
 
 struct api_session *api_room_publisher(const struct api_room *r, const char *participant)
 {
-	SL_LIST_EACH(it, tmp, &r->publishers) {
+	SL_LIST_EACH(it, tmp, &r->publishers)
+	{
 		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		if (strcmp(s->participant, participant) == 0)
@@ -95,14 +97,16 @@ static struct api_track *track_at(struct api_session *s, enum sl_kind kind, unsi
 static bool takes(struct api_session *player, size_t slot, struct api_session *pub, unsigned unit)
 {
 	for (int k = 0; k < SL_KIND_COUNT; k++)
-		if (track_at(player, (enum sl_kind)k, (unsigned)slot) && track_at(pub, (enum sl_kind)k, unit))
+		if (track_at(player, (enum sl_kind)k, (unsigned)slot) &&
+		    track_at(pub, (enum sl_kind)k, unit))
 			return true;
 	return false;
 }
 
 static bool may_play(const struct api_session *player, const struct api_session *pub)
 {
-	return pub->state == SESSION_OPEN && (!player->participant[0] || strcmp(player->participant, pub->participant) == 0);
+	return pub->state == SESSION_OPEN &&
+	       (!player->participant[0] || strcmp(player->participant, pub->participant) == 0);
 }
 
 static bool shown(const struct api_session *player, uint64_t publisher, unsigned unit)
@@ -113,17 +117,20 @@ static bool shown(const struct api_session *player, uint64_t publisher, unsigned
 	return false;
 }
 
-/* The next one in order of joining that is in no slot yet and has something that this slot can take. */
+/* The next one in order of joining that is in no slot yet and has something that this slot can
+ * take. */
 static struct api_slot next_for(struct api_session *player, size_t slot, const struct api_room *r)
 {
-	SL_LIST_EACH(it, tmp, &r->publishers) {
+	SL_LIST_EACH(it, tmp, &r->publishers)
+	{
 		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
 
 		for (unsigned unit = 0; may_play(player, pub) && unit < SL_TRACKS_MAX; unit++) {
 			if (!track_at(pub, SL_AUDIO, unit) && !track_at(pub, SL_VIDEO, unit))
 				break;
 			if (!shown(player, pub->tag, unit) && takes(player, slot, pub, unit))
-				return (struct api_slot){.publisher = pub->tag, .unit = (uint8_t)unit};
+				return (struct api_slot){.publisher = pub->tag,
+							 .unit = (uint8_t)unit};
 		}
 	}
 	return (struct api_slot){0};
@@ -191,7 +198,8 @@ static void route_player(struct sl_api *api, struct api_room *r, struct api_sess
 static void route_room(struct sl_api *api, struct api_room *r)
 {
 	r->dirty = false;
-	SL_LIST_EACH(it, tmp, &r->players) {
+	SL_LIST_EACH(it, tmp, &r->players)
+	{
 		struct api_session *player = SL_LIST_AT(it, struct api_session, link);
 
 		if (player->state == SESSION_OPEN)
@@ -233,7 +241,8 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 			s->tracks[i].score = score;
 			s->tracks[i].heard_us = now_us;
 		}
-	SL_LIST_EACH(it, tmp, &r->publishers) {
+	SL_LIST_EACH(it, tmp, &r->publishers)
+	{
 		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
 
 		for (size_t i = 0; i < pub->track_count; i++) {
@@ -248,7 +257,8 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 		}
 	}
 	if (loudest && sl_speaker_round(&r->speaker, loudest, loudest_score, current_score, now_us))
-		SL_LOG(DEBUG, ROOM, "speaker changed", SL_KS("room", r->name), SL_KSTR("participant", api_log_name(s)));
+		SL_LOG(DEBUG, ROOM, "speaker changed", SL_KS("room", r->name),
+		       SL_KSTR("participant", api_log_name(s)));
 }
 
 /* ================= ends and second tries ================= */
@@ -269,7 +279,8 @@ static void on_tick(uv_timer_t *t)
 	if (api->dirty) {
 		api->dirty = false;
 		api_sessions_retry(api);
-		for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r; r = sl_hash_next(&api->rooms, &cursor))
+		for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r;
+		     r = sl_hash_next(&api->rooms, &cursor))
 			if (r->dirty)
 				route_room(api, r);
 	}
@@ -300,7 +311,8 @@ void api_rooms_fini(struct sl_api *api)
 {
 	uint32_t cursor = 0;
 
-	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r; r = sl_hash_next(&api->rooms, &cursor))
+	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r;
+	     r = sl_hash_next(&api->rooms, &cursor))
 		sl_free(r);
 	sl_hash_fini(&api->rooms);
 }

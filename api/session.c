@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/session.c — one WHIP or WHEP peer: found by its public id or by the tag that core calls it by. */
+ * api/session.c — one WHIP or WHEP peer: found by its public id or by the tag that core calls it
+ * by. */
 #include "api/api_int.h"
 
 enum { ETAG_LEN = 16 };
@@ -28,7 +29,8 @@ void api_session_new_etag(struct sl_api *api, struct api_session *s)
 	sl_rng_id(&api->rng, s->etag, ETAG_LEN);
 }
 
-int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role role, const char *participant, struct api_session **out)
+int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role role,
+		    const char *participant, struct api_session **out)
 {
 	uint8_t bits[16];
 	uint64_t tag;
@@ -49,7 +51,8 @@ int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role rol
 	s->room = r;
 	s->state = SESSION_OPENING;
 	api_session_new_etag(api, s);
-	if (!sl_str_copy(s->participant, sizeof(s->participant), sl_str_z(participant ? participant : s->id)))
+	if (!sl_str_copy(s->participant, sizeof(s->participant),
+			 sl_str_z(participant ? participant : s->id)))
 		s->participant[0] = 0;
 	if (role == SL_SDP_PUBLISHER)
 		r->publisher_count++;
@@ -77,8 +80,8 @@ static void unlink_session(struct sl_api *api, struct api_session *s, const char
 	if (!r)
 		return;
 	api_short_id(s, id);
-	SL_LOG(INFO, WHIP, "session closed", SL_KS("role", role_name(s)), SL_KS("room", r->name), SL_KSTR("participant", api_log_name(s)),
-	       SL_KS("session", id), SL_KS("cause", why));
+	SL_LOG(INFO, WHIP, "session closed", SL_KS("role", role_name(s)), SL_KS("room", r->name),
+	       SL_KSTR("participant", api_log_name(s)), SL_KS("session", id), SL_KS("cause", why));
 	sl_hash_del(&api->ids, s->id, API_ID_LEN);
 	sl_list_del(&s->link);
 	if (s->role == SL_SDP_PUBLISHER)
@@ -117,7 +120,8 @@ void api_session_end(struct sl_api *api, struct api_session *s, const char *why)
 
 void api_sessions_retry(struct sl_api *api)
 {
-	SL_LIST_EACH(it, tmp, &api->closing) {
+	SL_LIST_EACH(it, tmp, &api->closing)
+	{
 		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		if (!close_transport(api, s)) {

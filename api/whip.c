@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/whip.c — WHIP and WHEP endpoints, and the sessions they make.
- * POST:   offer → is there room? → is the name free? → answer with stand-in credentials, to see that it can be done →
- *         core opens a transport → the answer with its credentials → 201.
- * PATCH:  candidates, or new credentials of the peer (ICE restart). DELETE: the end. */
+ * POST:   offer, is there room?, is the name free?, an answer with stand-in credentials to see that
+ *         it can be done, a transport of core, the answer with its credentials, 201.
+ * PATCH:  candidates, or new credentials of the peer (ICE restart).
+ * DELETE: the end. */
 #include "api/api_int.h"
 
 enum { RETRY_BUSY_S = 2, RETRY_DRAIN_S = 10 };
@@ -75,7 +76,8 @@ static bool is_whip(const struct api_request *req)
 }
 
 /* Copies the names out of the path and the query. NULL, or what is wrong. */
-static const char *read_names(const struct api_request *req, char *room, char *participant, bool *named)
+static const char *read_names(const struct api_request *req, char *room, char *participant,
+			      bool *named)
 {
 	const char *why = api_name_check(req->seg[1]);
 	struct sl_str name = sl_str_z(req->participant);
@@ -117,20 +119,23 @@ static void offer_refused(struct api_op *op, int err, const struct sl_sdp_why *w
 	if (why->line > 0)
 		api_problem(c, status, "the offer's line %zu: %s", why->line, why->text);
 	else
-		api_problem(c, status, "the offer: %s", why->text[0] ? why->text : sl_strerror(err));
+		api_problem(c, status, "the offer: %s",
+			    why->text[0] ? why->text : sl_strerror(err));
 	api_op_free(op);
 }
 
 /* ================= POST: with core's reply ================= */
 
-static void keep_tracks(struct api_session *s, const struct sl_transport_conf *conf, const struct sl_reply *r)
+static void keep_tracks(struct api_session *s, const struct sl_transport_conf *conf,
+			const struct sl_reply *r)
 {
 	uint8_t per_kind[SL_KIND_COUNT] = {0};
 
 	for (size_t i = 0; i < conf->track_count; i++) {
 		enum sl_kind kind = conf->tracks[i].kind;
 
-		s->tracks[s->track_count++] = (struct api_track){.id = r->tracks[i], .kind = kind, .unit = per_kind[kind]++};
+		s->tracks[s->track_count++] = (struct api_track){
+			.id = r->tracks[i], .kind = kind, .unit = per_kind[kind]++};
 	}
 	if (s->role == SL_SDP_PLAYER)
 		s->slot_count = SL_MAX(per_kind[SL_AUDIO], per_kind[SL_VIDEO]);
@@ -142,9 +147,10 @@ static void created(struct api_op *op, struct api_session *s, char *text, size_t
 	char id[7];
 
 	api_short_id(s, id);
-	SL_LOG(INFO, WHIP, "session opened", SL_KS("role", s->role == SL_SDP_PUBLISHER ? "publisher" : "player"),
-	       SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)), SL_KS("session", id), SL_KU("loop", s->loop),
-	       SL_KA("peer", &c->peer));
+	SL_LOG(INFO, WHIP, "session opened",
+	       SL_KS("role", s->role == SL_SDP_PUBLISHER ? "publisher" : "player"),
+	       SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)),
+	       SL_KS("session", id), SL_KU("loop", s->loop), SL_KA("peer", &c->peer));
 	api_header(c, "Location", "/sessions/%s", s->id);
 	api_header(c, "ETag", "\"%s\"", s->etag);
 	api_header(c, "Accept-Patch", "application/trickle-ice-sdpfrag");
@@ -290,7 +296,8 @@ static void offer_continue(struct api_op *op)
 		ask_holder(op, holder);
 		return;
 	}
-	if (op->n.role == SL_SDP_PUBLISHER && room->publisher_count >= api->conf->rooms.max_participants) {
+	if (op->n.role == SL_SDP_PUBLISHER &&
+	    room->publisher_count >= api->conf->rooms.max_participants) {
 		op_busy(op, "rooms.max_participants is reached");
 		return;
 	}
@@ -321,7 +328,8 @@ void api_whip_post(struct api_conn *c)
 		api_busy(c, RETRY_BUSY_S, "out of memory");
 		return;
 	}
-	err = api_negotiate(api, sl_str(op->text, op->text_len), is_whip(&c->req) ? SL_SDP_PUBLISHER : SL_SDP_PLAYER,
+	err = api_negotiate(api, sl_str(op->text, op->text_len),
+			    is_whip(&c->req) ? SL_SDP_PUBLISHER : SL_SDP_PLAYER,
 			    sl_core_pick_loop(api->core), &op->n, &why);
 	if (err)
 		offer_refused(op, err, &why);
@@ -374,7 +382,8 @@ static size_t to_core(const struct sl_sdpfrag *frag, struct sl_core_cand *out)
 
 static void add_candidates(struct api_op *op, struct api_session *s, const struct sl_sdpfrag *frag)
 {
-	struct sl_core_cand *cands = sl_arena_alloc(&op->n.arena, SL_CORE_CANDS_MAX * sizeof(*cands));
+	struct sl_core_cand *cands =
+		sl_arena_alloc(&op->n.arena, SL_CORE_CANDS_MAX * sizeof(*cands));
 	size_t n;
 	int err;
 
@@ -383,7 +392,8 @@ static void add_candidates(struct api_op *op, struct api_session *s, const struc
 		return;
 	}
 	n = to_core(frag, cands);
-	err = sl_core_add_candidates(op->api->core, s->transport, cands, n, frag->end_of_candidates, on_candidates, op);
+	err = sl_core_add_candidates(op->api->core, s->transport, cands, n, frag->end_of_candidates,
+				     on_candidates, op);
 	if (err)
 		op_failed(op, err);
 }
@@ -400,9 +410,11 @@ static void add_after_restart(struct api_op *op, struct api_session *s)
 		return;
 	if (frag.cand_count == 0 && !frag.end_of_candidates)
 		return;
-	err = sl_core_add_candidates(op->api->core, s->transport, cands, to_core(&frag, cands), frag.end_of_candidates, NULL, NULL);
+	err = sl_core_add_candidates(op->api->core, s->transport, cands, to_core(&frag, cands),
+				     frag.end_of_candidates, NULL, NULL);
 	if (err)
-		SL_LOG(DEBUG, WHIP, "candidates of a restart not taken", SL_KS("why", sl_strerror(err)));
+		SL_LOG(DEBUG, WHIP, "candidates of a restart not taken",
+		       SL_KS("why", sl_strerror(err)));
 }
 
 static void restarted(struct api_op *op, struct api_session *s, const struct sl_reply *r)
@@ -415,7 +427,8 @@ static void restarted(struct api_op *op, struct api_session *s, const struct sl_
 	size_t n = api_candidates(op->api, s->loop, store, cands, SL_CORE_LOCALS_MAX);
 
 	api_ours(op->api, r->ufrag, r->pwd, cands, n, &ours);
-	sl_sdpfrag_write(&ours, sl_str_z(s->mid), s->mid_kind == SL_VIDEO ? SL_STR("video") : SL_STR("audio"), &b);
+	sl_sdpfrag_write(&ours, sl_str_z(s->mid),
+			 s->mid_kind == SL_VIDEO ? SL_STR("video") : SL_STR("audio"), &b);
 	if (!op->conn)
 		return;
 	api_header(op->conn, "ETag", "\"%s\"", s->etag);
@@ -445,7 +458,8 @@ static void on_restart(void *arg, const struct sl_reply *r)
 /* RFC 8839 section 5.4. */
 static bool credentials_ok(const struct sl_sdpfrag *frag)
 {
-	return frag->ufrag.n >= 4 && frag->ufrag.n <= SL_UFRAG_MAX && frag->pwd.n >= 22 && frag->pwd.n <= SL_PWD_MAX;
+	return frag->ufrag.n >= 4 && frag->ufrag.n <= SL_UFRAG_MAX && frag->pwd.n >= 22 &&
+	       frag->pwd.n <= SL_PWD_MAX;
 }
 
 static void restart(struct api_op *op, struct api_session *s, const struct sl_sdpfrag *frag)
@@ -454,7 +468,9 @@ static void restart(struct api_op *op, struct api_session *s, const struct sl_sd
 
 	if (!credentials_ok(frag) || !sl_str_copy(op->ufrag, sizeof(op->ufrag), frag->ufrag) ||
 	    !sl_str_copy(op->pwd, sizeof(op->pwd), frag->pwd)) {
-		op_problem(op, 422, "an ICE restart needs a=ice-ufrag (4 to 256 characters) and a=ice-pwd (22 to 256)");
+		op_problem(op, 422,
+			   "an ICE restart needs a=ice-ufrag (4 to 256 characters) and a=ice-pwd "
+			   "(22 to 256)");
 		return;
 	}
 	if (s->busy) {
@@ -474,7 +490,8 @@ static void patch(struct api_op *op, struct api_session *s, enum match match)
 	struct sl_sdp_why why = {0};
 	struct sl_sdpfrag frag = {0};
 	int err = sl_sdpfrag_read(sl_str(op->text, op->text_len), &op->n.arena, &frag, &why);
-	bool same = sl_str_eq(frag.ufrag, sl_str_z(s->ufrag)) && (frag.pwd.n == 0 || sl_str_eq(frag.pwd, sl_str_z(s->pwd)));
+	bool same = sl_str_eq(frag.ufrag, sl_str_z(s->ufrag)) &&
+		    (frag.pwd.n == 0 || sl_str_eq(frag.pwd, sl_str_z(s->pwd)));
 
 	if (err == SL_ENOMEM)
 		op_busy(op, "out of memory");
@@ -484,7 +501,8 @@ static void patch(struct api_op *op, struct api_session *s, enum match match)
 		restart(op, s, &frag);
 	else if (match == MATCH_ANY && !same)
 		/* RFC 9725 section 4.3.3: "*" is for an ICE restart, which brings credentials. */
-		op_problem(op, 422, "If-Match: * asks for an ICE restart, but there are no new credentials");
+		op_problem(op, 422,
+			   "If-Match: * asks for an ICE restart, but there are no new credentials");
 	else
 		add_candidates(op, s, &frag);
 }
@@ -496,7 +514,9 @@ static void session_patch(struct api_conn *c, struct api_session *s)
 
 	/* RFC 9725 section 4.3.1: without If-Match 428, with a stale one 412. */
 	if (!c->req.has_if_match) {
-		api_problem(c, 428, "If-Match is needed: the ETag of the ICE session, or * for an ICE restart");
+		api_problem(
+			c, 428,
+			"If-Match is needed: the ETag of the ICE session, or * for an ICE restart");
 		return;
 	}
 	match = if_match(c->req.if_match, s->etag);

@@ -12,7 +12,8 @@ void fake_core_release(struct sl_core *core)
 		if (r.fn)
 			r.fn(r.arg, &r.reply);
 	}
-	memmove(core->replies, core->replies + n, (core->reply_count - n) * sizeof(core->replies[0]));
+	memmove(core->replies, core->replies + n,
+		(core->reply_count - n) * sizeof(core->replies[0]));
 	core->reply_count -= n;
 }
 
@@ -89,11 +90,13 @@ static bool refused(struct sl_core *core)
 
 static void credentials(struct sl_reply *r, const struct fake_transport *t)
 {
-	(void)sl_fmt(r->ufrag, sizeof(r->ufrag), "ours%u%llu", t->restarts, (unsigned long long)(t->id & 0xff));
+	(void)sl_fmt(r->ufrag, sizeof(r->ufrag), "ours%u%llu", t->restarts,
+		     (unsigned long long)(t->id & 0xff));
 	(void)sl_fmt(r->pwd, sizeof(r->pwd), "our-password-of-24-chars%u", t->restarts);
 }
 
-int sl_core_open(struct sl_core *core, unsigned loop, const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg)
+int sl_core_open(struct sl_core *core, unsigned loop, const struct sl_transport_conf *conf,
+		 sl_reply_fn *fn, void *arg)
 {
 	struct sl_reply r = {0};
 	struct fake_transport *t;
@@ -116,8 +119,9 @@ int sl_core_open(struct sl_core *core, unsigned loop, const struct sl_transport_
 	return reply(core, r, fn, arg);
 }
 
-int sl_core_add_candidates(struct sl_core *core, uint64_t transport, const struct sl_core_cand *cands, size_t n, bool end,
-			   sl_reply_fn *fn, void *arg)
+int sl_core_add_candidates(struct sl_core *core, uint64_t transport,
+			   const struct sl_core_cand *cands, size_t n, bool end, sl_reply_fn *fn,
+			   void *arg)
 {
 	struct fake_transport *t = find(core, transport);
 	struct sl_reply r = {.err = t ? SL_OK : SL_ENOTFOUND};
@@ -132,7 +136,8 @@ int sl_core_add_candidates(struct sl_core *core, uint64_t transport, const struc
 	return reply(core, r, fn, arg);
 }
 
-int sl_core_restart_ice(struct sl_core *core, uint64_t transport, const char *ufrag, const char *pwd, sl_reply_fn *fn, void *arg)
+int sl_core_restart_ice(struct sl_core *core, uint64_t transport, const char *ufrag,
+			const char *pwd, sl_reply_fn *fn, void *arg)
 {
 	struct fake_transport *t = find(core, transport);
 	struct sl_reply r = {.err = t ? SL_OK : SL_ENOTFOUND};
@@ -148,7 +153,8 @@ int sl_core_restart_ice(struct sl_core *core, uint64_t transport, const char *uf
 	return reply(core, r, fn, arg);
 }
 
-int sl_core_add_tracks(struct sl_core *core, uint64_t transport, const struct sl_track_conf *tracks, size_t n, sl_reply_fn *fn, void *arg)
+int sl_core_add_tracks(struct sl_core *core, uint64_t transport, const struct sl_track_conf *tracks,
+		       size_t n, sl_reply_fn *fn, void *arg)
 {
 	(void)transport;
 	(void)tracks;
@@ -162,7 +168,8 @@ int sl_core_remove_track(struct sl_core *core, uint64_t track, sl_reply_fn *fn, 
 	return reply(core, (struct sl_reply){.err = SL_EUNSUPPORTED}, fn, arg);
 }
 
-int sl_core_route(struct sl_core *core, uint64_t subscriber, uint64_t publisher, sl_reply_fn *fn, void *arg)
+int sl_core_route(struct sl_core *core, uint64_t subscriber, uint64_t publisher, sl_reply_fn *fn,
+		  void *arg)
 {
 	if (refused(core))
 		return core->refuse;
@@ -213,17 +220,24 @@ unsigned sl_core_pick_loop(const struct sl_core *core)
 const char *sl_core_fingerprint(const struct sl_core *core)
 {
 	(void)core;
-	return "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
+	return "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:"
+	       "BB:CC:DD:EE:FF";
 }
 
-size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out, size_t cap)
+size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,
+			  size_t cap)
 {
 	(void)core;
 	SL_ASSERT(cap >= 2);
 	out[0] = (struct sl_core_cand){.addr = sl_addr_v4(192, 0, 2, 1, (uint16_t)(10000 + loop)),
-				       .priority = 2130706431, .foundation = "1", .type = "host"};
-	out[1] = (struct sl_core_cand){.addr = sl_addr_v4(198, 51, 100, 1, (uint16_t)(10000 + loop)),
-				       .priority = 2130706430, .foundation = "2", .type = "host"};
+				       .priority = 2130706431,
+				       .foundation = "1",
+				       .type = "host"};
+	out[1] =
+		(struct sl_core_cand){.addr = sl_addr_v4(198, 51, 100, 1, (uint16_t)(10000 + loop)),
+				      .priority = 2130706430,
+				      .foundation = "2",
+				      .type = "host"};
 	return 2;
 }
 

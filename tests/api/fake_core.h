@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/api/fake_core.h — core.h without media: remembers what it was told, replies on the loop, fails when asked to. */
+ * tests/api/fake_core.h — core.h without media: remembers what it was told, replies on the loop,
+ * fails when asked to. */
 #ifndef SL_FAKE_CORE_H
 #define SL_FAKE_CORE_H
 #include "core/core.h"

@@ -84,7 +84,8 @@ void rig_turn(void)
 	static unsigned turns;
 
 	uv_run(&rig.loop, UV_RUN_NOWAIT);
-	if (++turns % 16 == 0)          /* what comes over loopback is there at once; only timers want waiting for */
+	if (++turns % 16 ==
+	    0) /* what comes over loopback is there at once; only timers want waiting for */
 		usleep(100);
 }
 
@@ -95,7 +96,8 @@ struct client *client_new_from(const char *ip, const char *to)
 	struct sockaddr_in sa = {.sin_family = AF_INET}, from = {.sin_family = AF_INET};
 	struct client *c = malloc(sizeof(*c));
 
-	*c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .in = malloc(CLIENT_MAX)};
+	*c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+			     .in = malloc(CLIENT_MAX)};
 	c->next = rig.clients;
 	rig.clients = c;
 	c->in[0] = 0;
@@ -188,7 +190,8 @@ const struct answer *client_answer(struct client *c)
 	return &answer;
 }
 
-const struct answer *ask(const char *method, const char *path, const char *headers, const char *body)
+const struct answer *ask(const char *method, const char *path, const char *headers,
+			 const char *body)
 {
 	struct client *c = client_new();
 	bool has_length = *body || strcmp(method, "POST") == 0 || strcmp(method, "PATCH") == 0;
@@ -196,8 +199,8 @@ const struct answer *ask(const char *method, const char *path, const char *heade
 
 	if (has_length)
 		(void)sl_fmt(length, sizeof(length), "Content-Length: %zu\r\n", strlen(body));
-	client_say(c, "%s %s HTTP/1.1\r\n%s%s%s\r\n%s", method, path, strstr(headers, "Host:") ? "" : "Host: 127.0.0.1\r\n", headers,
-		   length, body);
+	client_say(c, "%s %s HTTP/1.1\r\n%s%s%s\r\n%s", method, path,
+		   strstr(headers, "Host:") ? "" : "Host: 127.0.0.1\r\n", headers, length, body);
 	return client_answer(c);
 }
 
@@ -238,8 +241,11 @@ bool own_address(char ip[64])
 		return false;
 	for (i = all; i && !found; i = i->ifa_next)
 		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
-		    (ntohl(((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr.s_addr) >> 24) != 127)
-			found = inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, ip, 64) != NULL;
+		    (ntohl(((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr.s_addr) >> 24) !=
+			    127)
+			found = inet_ntop(AF_INET,
+					  &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr,
+					  ip, 64) != NULL;
 	freeifaddrs(all);
 	return found;
 }
@@ -250,7 +256,8 @@ static void media(struct sl_buf *b, const char *kind, int mid, const char *direc
 {
 	bool video = strcmp(kind, "video") == 0;
 
-	sl_buf_fmt(b, "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\nc=IN IP4 0.0.0.0\r\n", kind, video ? "96 97" : "111");
+	sl_buf_fmt(b, "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\nc=IN IP4 0.0.0.0\r\n", kind,
+		   video ? "96 97" : "111");
 	sl_buf_z(b, "a=ice-ufrag:peer\r\na=ice-pwd:password-of-the-peer-22+\r\n");
 	sl_buf_z(b, "a=candidate:1 1 udp 2130706431 192.0.2.77 5000 typ host\r\n");
 	sl_buf_z(b, "a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:"
@@ -258,10 +265,12 @@ static void media(struct sl_buf *b, const char *kind, int mid, const char *direc
 	sl_buf_fmt(b, "a=mid:%d\r\na=%s\r\na=rtcp-mux\r\na=rtcp-rsize\r\n", mid, direction);
 	sl_buf_fmt(b, "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
 	if (video)
-		sl_buf_z(b, "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 goog-remb\r\n"
+		sl_buf_z(b, "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack "
+			    "pli\r\na=rtcp-fb:96 goog-remb\r\n"
 			    "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
 	else
-		sl_buf_z(b, "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n");
+		sl_buf_z(b,
+			 "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n");
 	if (strcmp(direction, "sendonly") == 0)
 		sl_buf_fmt(b, "a=ssrc:%d cname:peer\r\n", 1000 + mid);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/api/rig.h — the api on a real loopback port over a fake core, and a client that says exactly what it is told to. */
+ * tests/api/rig.h — the api on a real loopback port over a fake core, and a client that says
+ * exactly what it is told to. */
 #ifndef SL_API_RIG_H
 #define SL_API_RIG_H
 #include "api/api.h"
@@ -77,8 +78,10 @@ bool client_poll(struct client *c);
 const struct answer *client_answer(struct client *c);
 void client_close(struct client *c);
 
-/* One whole request. headers: lines ending in CRLF, or "". Host is added. The answer is valid until the next. */
-const struct answer *ask(const char *method, const char *path, const char *headers, const char *body);
+/* One whole request. headers: lines ending in CRLF, or "". Host is added. The answer is valid until
+ * the next. */
+const struct answer *ask(const char *method, const char *path, const char *headers,
+			 const char *body);
 /* Value of a header, or "". */
 const char *answer_header(const struct answer *a, const char *name);
 /* How often a header is there. */
@@ -89,7 +92,8 @@ bool own_address(char ip[64]);
 
 /* An offer with so many m-lines: "sendonly" or "recvonly". */
 const char *offer(const char *direction, int audio, int video);
-/* POST of an offer; the session's path goes to *location (at least 64 bytes), its ETag with quotes to *etag. */
+/* POST of an offer; the session's path goes to *location (at least 64 bytes), its ETag with quotes
+ * to *etag. */
 void publish(const char *path, char *location, char *etag);
 void play(const char *path, int audio, int video, char *location, char *etag);
 #define SDP_HEADERS "Content-Type: application/sdp\r\n"

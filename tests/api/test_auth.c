@@ -28,10 +28,21 @@ static bool token(const char *header)
 
 TEST(t42_on_loopback_without_a_token_only_literals_and_named_hosts_are_served)
 {
-	static const char *const good[] = {"127.0.0.1", "127.0.0.1:8888", "[::1]", "[::1]:8888", "localhost", "LocalHost:8888",
+	static const char *const good[] = {"127.0.0.1",	 "127.0.0.1:8888", "[::1]",
+					   "[::1]:8888", "localhost",	   "LocalHost:8888",
 					   "10.0.0.7:1", "studio.example", "Studio.Example:8888"};
-	static const char *const bad[] = {"evil.example", "evil.example:8888", "localhost.evil.example", "127.0.0.1.evil.example",
-					  "127.0.0.1.", "[::1].evil", "::1", "0x7f.1", "127.1", "localhost.", "1.2.3.4@evil", " localhost"};
+	static const char *const bad[] = {"evil.example",
+					  "evil.example:8888",
+					  "localhost.evil.example",
+					  "127.0.0.1.evil.example",
+					  "127.0.0.1.",
+					  "[::1].evil",
+					  "::1",
+					  "0x7f.1",
+					  "127.1",
+					  "localhost.",
+					  "1.2.3.4@evil",
+					  " localhost"};
 
 	configure("127.0.0.1", "");
 	conf.http.hosts.n = 1;

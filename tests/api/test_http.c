@@ -20,6 +20,7 @@ static uint64_t requests(void)
 	return n;
 }
 
+/* clang-format off */
 #define H "Host: 127.0.0.1\r\n"
 #define CT "Content-Type: application/sdp\r\n"
 /* A second request for whoever takes the first one's length for another. */
@@ -105,6 +106,7 @@ static const struct {
 	 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" INNER, 400},
 	{"GET /healthz HTTP/1.1\r\n" H "Connection: keep-alive\r\n\r\n" INNER, 200},
 };
+/* clang-format on */
 
 TEST(t26_never_two_requests_in_what_looks_like_one)
 {
@@ -174,7 +176,10 @@ TEST(a_body_in_pieces_is_put_together)
 	RIG();
 	sdp = offer("sendonly", 1, 1);
 	c = client_new();
-	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n", strlen(sdp));
+	client_say(c,
+		   "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+		   "Content-Length: %zu\r\n\r\n",
+		   strlen(sdp));
 	for (size_t i = 0; i < strlen(sdp); i += 100) {
 		client_send(c, sdp + i, SL_MIN(strlen(sdp) - i, 100));
 		rig_turn();
@@ -190,7 +195,9 @@ TEST(a_client_that_asks_first_is_told_to_send_its_body)
 	RIG();
 	sdp = offer("sendonly", 1, 0);
 	c = client_new();
-	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n",
+	client_say(c,
+		   "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\nExpect: "
+		   "100-continue\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n",
 		   strlen(sdp));
 	RIG_UNTIL(c->n > 0 || !client_poll(c));
 	if (c->closed)
@@ -228,7 +235,8 @@ TEST(t40_a_slow_body_is_cut)
 	DEFER(rig_stop, NULL);
 	TRY(rig_start());
 	c = client_new();
-	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: 1000\r\n\r\nv=0");
+	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+		      "Content-Length: 1000\r\n\r\nv=0");
 	CHECK(client_answer(c)->status == 0);
 	CHECK_EQ(requests(), 0);
 	CHECK_EQ(ask("GET", "/healthz", "", "")->status, 200);
@@ -246,7 +254,9 @@ TEST(t40_who_does_not_read_its_answer_is_cut)
 	rig.core.hold = true;
 	c = client_new();
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n%s",
+	client_say(c,
+		   "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+		   "Content-Length: %zu\r\n\r\n%s",
 		   strlen(offer("sendonly", 1, 1)), offer("sendonly", 1, 1));
 	CHECK(client_answer(c)->status == 0);
 	rig.core.hold = false;
@@ -312,7 +322,9 @@ TEST(t40_a_full_table_evicts_the_oldest_that_got_no_further)
 	TRY(rig_start());
 	for (int i = 0; i < 8; i++) {
 		c[i] = client_new();
-		client_say(c[i], i == 0 ? "POST /whip/a HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: 9\r\n\r\n" : "GET /");
+		client_say(c[i], i == 0 ? "POST /whip/a HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+					  "Content-Length: 9\r\n\r\n"
+					: "GET /");
 		RIG_UNTIL(rig.api->conn_count == (uint32_t)i + 1 || sl_test_oom_fired());
 		STOP_AFTER_OOM();
 	}
@@ -340,7 +352,7 @@ TEST(t40_one_address_has_only_its_share_but_loopback_is_not_counted)
 		CHECK(client_poll(c[i]) || sl_test_oom_fired());
 	/* As if they came from elsewhere. */
 	SL_LIST_EACH(it, tmp, &rig.api->conns)
-		SL_LIST_AT(it, struct api_conn, link)->counted = true;
+	SL_LIST_AT(it, struct api_conn, link)->counted = true;
 	CHECK_EQ(ask("GET", "/healthz", "", "")->status, 200);
 }
 
@@ -406,7 +418,8 @@ TEST(out_of_descriptors_a_connection_gets_503_and_the_rest_goes_on)
 
 TEST(t43_with_a_token_everything_but_health_and_the_page_wants_it)
 {
-	static const char *const closed[] = {"POST /whip/a", "POST /whep/a", "PATCH /sessions/x", "DELETE /sessions/x", "GET /metrics"};
+	static const char *const closed[] = {"POST /whip/a", "POST /whep/a", "PATCH /sessions/x",
+					     "DELETE /sessions/x", "GET /metrics"};
 	static const char *const open[] = {"/healthz", "/readyz", "/"};
 	const struct answer *a;
 
@@ -418,17 +431,27 @@ TEST(t43_with_a_token_everything_but_health_and_the_page_wants_it)
 		char method[8];
 		const char *path = strchr(closed[i], ' ') + 1;
 
-		CHECK(sl_fmt(method, sizeof(method), "%.*s", (int)(path - closed[i]) - 1, closed[i]));
+		CHECK(sl_fmt(method, sizeof(method), "%.*s", (int)(path - closed[i]) - 1,
+			     closed[i]));
 		a = ask(method, path, SDP_HEADERS, "");
 		CHECK_EQ(a->status, 401);
 		CHECK_STR(answer_header(a, "WWW-Authenticate"), "Bearer");
-		CHECK_EQ(ask(method, path, SDP_HEADERS "Authorization: Bearer wrong\r\n", "")->status, 401);
-		CHECK_EQ(ask(method, path, SDP_HEADERS "Authorization: Bearer s3cret\r\nAuthorization: Bearer x\r\n", "")->status, 401);
+		CHECK_EQ(ask(method, path, SDP_HEADERS "Authorization: Bearer wrong\r\n", "")
+				 ->status,
+			 401);
+		CHECK_EQ(ask(method, path,
+			     SDP_HEADERS
+			     "Authorization: Bearer s3cret\r\nAuthorization: Bearer x\r\n",
+			     "")
+				 ->status,
+			 401);
 	}
 	for (size_t i = 0; i < SL_COUNT(open); i++)
 		CHECK_EQ(ask("GET", open[i], "", "")->status, 200);
 	CHECK_EQ(ask("GET", "/metrics", "Authorization: Bearer s3cret\r\n", "")->status, 200);
-	a = ask("POST", "/whip/a", SDP_HEADERS "Origin: https://any.example\r\nAuthorization: Bearer s3cret\r\n", offer("sendonly", 1, 1));
+	a = ask("POST", "/whip/a",
+		SDP_HEADERS "Origin: https://any.example\r\nAuthorization: Bearer s3cret\r\n",
+		offer("sendonly", 1, 1));
 	CHECK_EQ(a->status, 201);
 	CHECK_STR(answer_header(a, "Access-Control-Allow-Origin"), "*");
 }
@@ -438,10 +461,14 @@ TEST(t41_a_page_of_another_origin_is_refused_even_before_its_body)
 	const struct answer *a;
 
 	RIG();
-	a = ask("POST", "/whip/a", SDP_HEADERS "Origin: https://evil.example\r\n", offer("sendonly", 1, 1));
+	a = ask("POST", "/whip/a", SDP_HEADERS "Origin: https://evil.example\r\n",
+		offer("sendonly", 1, 1));
 	CHECK_EQ(a->status, 403);
 	CHECK_EQ(answer_headers(a, "Access-Control-Allow-Origin"), 0);
-	CHECK_EQ(ask("OPTIONS", "/whip/a", "Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n", "")->status, 403);
+	CHECK_EQ(ask("OPTIONS", "/whip/a",
+		     "Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n", "")
+			 ->status,
+		 403);
 	CHECK_EQ(ask("GET", "/metrics", "Origin: null\r\n", "")->status, 403);
 	CHECK_EQ(ask("GET", "/metrics", "Origin: http://localhost:3000\r\n", "")->status, 403);
 	CHECK_EQ(rig.core.commands, 0);
@@ -452,17 +479,20 @@ TEST(cors_lets_a_loopback_page_read_location_etag_and_link)
 	const struct answer *a;
 
 	RIG();
-	a = ask("OPTIONS", "/whip/a", "Origin: http://localhost:3000\r\nAccess-Control-Request-Method: POST\r\n", "");
+	a = ask("OPTIONS", "/whip/a",
+		"Origin: http://localhost:3000\r\nAccess-Control-Request-Method: POST\r\n", "");
 	CHECK_EQ(a->status, 204);
 	CHECK_STR(answer_header(a, "Access-Control-Allow-Origin"), "http://localhost:3000");
 	CHECK_STR(answer_header(a, "Access-Control-Allow-Methods"), "POST, OPTIONS");
 	CHECK(strstr(answer_header(a, "Access-Control-Allow-Headers"), "If-Match"));
 	CHECK_STR(answer_header(a, "Accept-Post"), "application/sdp");
 	CHECK_STR(answer_header(a, "Vary"), "Origin");
-	a = ask("OPTIONS", "/sessions/x", "Origin: http://localhost:3000\r\nAccess-Control-Request-Method: PATCH\r\n", "");
+	a = ask("OPTIONS", "/sessions/x",
+		"Origin: http://localhost:3000\r\nAccess-Control-Request-Method: PATCH\r\n", "");
 	CHECK_STR(answer_header(a, "Access-Control-Allow-Methods"), "PATCH, DELETE, OPTIONS");
 	CHECK_STR(answer_header(a, "Accept-Patch"), "application/trickle-ice-sdpfrag");
-	a = ask("POST", "/whip/a", SDP_HEADERS "Origin: http://localhost:3000\r\n", offer("sendonly", 1, 1));
+	a = ask("POST", "/whip/a", SDP_HEADERS "Origin: http://localhost:3000\r\n",
+		offer("sendonly", 1, 1));
 	CHECK_EQ(a->status, 201);
 	CHECK(strstr(answer_header(a, "Access-Control-Expose-Headers"), "Location, ETag, Link"));
 	a = ask("POST", "/whip/a", SDP_HEADERS "Origin: http://localhost:3000\r\n", "bad");
@@ -476,7 +506,10 @@ TEST(t42_a_name_that_was_rebound_to_loopback_is_421)
 {
 	RIG();
 	CHECK_EQ(ask("GET", "/healthz", "Host: evil.example\r\n", "")->status, 421);
-	CHECK_EQ(ask("POST", "/whip/a", SDP_HEADERS "Host: evil.example:8888\r\n", offer("sendonly", 1, 1))->status, 421);
+	CHECK_EQ(ask("POST", "/whip/a", SDP_HEADERS "Host: evil.example:8888\r\n",
+		     offer("sendonly", 1, 1))
+			 ->status,
+		 421);
 	CHECK_EQ(ask("GET", "/healthz", "Host: localhost:1\r\n", "")->status, 200);
 	CHECK_EQ(ask("GET", "/healthz", "Host: [::1]\r\n", "")->status, 200);
 }
@@ -520,7 +553,8 @@ TEST(metrics_have_every_counter_of_every_loop)
 	CHECK_EQ(a->status, 200);
 	for (int i = 0; i < SL_STAT_COUNT; i++)
 		for (unsigned loop = 0; loop < 2; loop++) {
-			CHECK(sl_fmt(line, sizeof(line), "\nsluice_%s_total{loop=\"%u\"} 0\n", sl_stat_name((enum sl_stat)i), loop));
+			CHECK(sl_fmt(line, sizeof(line), "\nsluice_%s_total{loop=\"%u\"} 0\n",
+				     sl_stat_name((enum sl_stat)i), loop));
 			CHECK(strstr(a->body, line));
 		}
 	CHECK(strstr(a->body, "\nsluice_rooms 1\n"));
@@ -542,8 +576,14 @@ TEST(freeing_with_everything_under_way_leaves_nothing)
 	for (int i = 0; i < 3; i++)
 		c[i] = client_new();
 	sdp = offer("sendonly", 1, 1);
-	client_say(c[0], "POST /whip/a HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n%s", strlen(sdp), sdp);
-	client_say(c[1], "POST /whip/a HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\nv=0", strlen(sdp));
+	client_say(c[0],
+		   "POST /whip/a HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+		   "Content-Length: %zu\r\n\r\n%s",
+		   strlen(sdp), sdp);
+	client_say(c[1],
+		   "POST /whip/a HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+		   "Content-Length: %zu\r\n\r\nv=0",
+		   strlen(sdp));
 	client_say(c[2], "GET ");
 	RIG_UNTIL(rig.core.reply_count == 1 || !client_poll(c[0]));
 	sl_api_free(rig.api);

@@ -41,8 +41,8 @@ static void start_log(void)
 	TRY(sl_log_set_levels(SL_STR("debug")));
 }
 
-/* A line that repeats is limited per second, and other tests have written it too: so wait for the next, but not in the
- * many runs without memory. */
+/* A line that repeats is limited per second, and other tests have written it too: so wait for the
+ * next, but not in the many runs without memory. */
 static bool next_second(void)
 {
 	static int runs;
@@ -57,8 +57,13 @@ static bool next_second(void)
 
 TEST(t29_no_request_can_forge_a_log_line)
 {
-	static const char *const paths[] = {"/whip/%0Atime=0%20level=error", "/whip/%1B[2J", "/%0D%0Alevel=error", "/whip/%FF%FE", "/whip/%25s%25n",
-					    "/whip/a?participant=%0Alevel=error", "/whip/\"%20level=error%20x=\""};
+	static const char *const paths[] = {"/whip/%0Atime=0%20level=error",
+					    "/whip/%1B[2J",
+					    "/%0D%0Alevel=error",
+					    "/whip/%FF%FE",
+					    "/whip/%25s%25n",
+					    "/whip/a?participant=%0Alevel=error",
+					    "/whip/\"%20level=error%20x=\""};
 	bool fresh = next_second();
 	const char *out;
 
@@ -90,14 +95,18 @@ TEST(t53_no_token_password_or_session_id_is_logged)
 	(void)sl_fmt(rig.conf.http.token, SL_CONFIG_TEXT_MAX, "s3cret-token");
 	DEFER(rig_stop, NULL);
 	TRY(rig_start());
-	a = ask("POST", "/whip/studio", SDP_HEADERS "Authorization: Bearer s3cret-token\r\n", offer("sendonly", 1, 1));
+	a = ask("POST", "/whip/studio", SDP_HEADERS "Authorization: Bearer s3cret-token\r\n",
+		offer("sendonly", 1, 1));
 	CHECK_EQ(a->status, 201);
 	CHECK(sl_fmt(where, sizeof(where), "%s", answer_header(a, "Location")));
 	CHECK(sl_fmt(tag, sizeof(tag), "%s", answer_header(a, "ETag")));
 	CHECK(sl_fmt(path, sizeof(path), "%s", where));
-	(void)ask("POST", "/whip/studio", SDP_HEADERS "Authorization: Bearer wr0ng-token\r\n", offer("sendonly", 1, 1));
-	CHECK(sl_fmt(headers, sizeof(headers), FRAG_HEADERS "Authorization: Bearer s3cret-token\r\nIf-Match: %s\r\n", tag));
-	(void)ask("PATCH", path, headers, "a=ice-ufrag:anew\r\na=ice-pwd:another-password-of-the-peer\r\n");
+	(void)ask("POST", "/whip/studio", SDP_HEADERS "Authorization: Bearer wr0ng-token\r\n",
+		  offer("sendonly", 1, 1));
+	CHECK(sl_fmt(headers, sizeof(headers),
+		     FRAG_HEADERS "Authorization: Bearer s3cret-token\r\nIf-Match: %s\r\n", tag));
+	(void)ask("PATCH", path, headers,
+		  "a=ice-ufrag:anew\r\na=ice-pwd:another-password-of-the-peer\r\n");
 	(void)ask("DELETE", path, "Authorization: Bearer s3cret-token\r\n", "");
 	out = logged();
 	CHECK(!fresh || (strstr(out, "session opened") && strstr(out, "session closed")));

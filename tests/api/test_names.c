@@ -4,8 +4,16 @@
 
 TEST(names_of_one_to_64_characters_pass)
 {
-	static const char *const good[] = {"a", "room 1", "Zo\xc3\xab", "...", "a.b", "%2F", "\xf0\x9f\x8e\xa5", "~",
-					   "1234567890123456789012345678901234567890123456789012345678901234"};
+	static const char *const good[] = {
+		"a",
+		"room 1",
+		"Zo\xc3\xab",
+		"...",
+		"a.b",
+		"%2F",
+		"\xf0\x9f\x8e\xa5",
+		"~",
+		"1234567890123456789012345678901234567890123456789012345678901234"};
 	char longest[API_NAME_MAX + 1];
 
 	for (size_t i = 0; i < SL_COUNT(good); i++)
@@ -21,8 +29,22 @@ TEST(t29_names_that_could_forge_or_confuse_are_refused)
 		const char *p;
 		size_t n;
 	} bad[] = {
-		{"", 0}, {".", 1}, {"..", 2}, {"a/b", 3}, {"a+b", 3}, {"a\0b", 3}, {"a\nb", 3}, {"\x1b[2J", 4}, {"\x7f", 1},
-		{"\xc2\x9b", 2}, {"\xc2\x85", 2}, {"\xff", 1}, {"\xc0\xaf", 2}, {"\xed\xa0\x80", 3}, {"\xf0\x9f\x8e", 3}, {"\t", 1},
+		{"", 0},
+		{".", 1},
+		{"..", 2},
+		{"a/b", 3},
+		{"a+b", 3},
+		{"a\0b", 3},
+		{"a\nb", 3},
+		{"\x1b[2J", 4},
+		{"\x7f", 1},
+		{"\xc2\x9b", 2},
+		{"\xc2\x85", 2},
+		{"\xff", 1},
+		{"\xc0\xaf", 2},
+		{"\xed\xa0\x80", 3},
+		{"\xf0\x9f\x8e", 3},
+		{"\t", 1},
 		{"12345678901234567890123456789012345678901234567890123456789012345", 65},
 	};
 

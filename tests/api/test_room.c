@@ -14,7 +14,8 @@ static uint64_t plays(size_t player, size_t line)
 	return fake_core_route(&rig.core, track(player, line));
 }
 
-/* Routes are commands without anybody who waits: in a run without memory they come a little later. */
+/* Routes are commands without anybody who waits: in a run without memory they come a little later.
+ */
 static void settle(void)
 {
 	for (int i = 0; i < 3 || rig.api->dirty || rig.core.reply_count; i++)
@@ -29,8 +30,10 @@ TEST(a_player_of_an_empty_room_waits_and_then_plays_who_comes)
 	play("/whep/studio", 1, 1, where, tag);
 	t = &rig.core.t[0];
 	CHECK_EQ(t->conf.track_count, 2);
-	CHECK(!t->conf.tracks[0].publish && t->conf.tracks[0].ssrc && t->conf.tracks[1].ssrc && t->conf.tracks[1].rtx_ssrc);
-	CHECK(t->conf.tracks[0].ssrc != t->conf.tracks[1].ssrc && t->conf.tracks[1].ssrc != t->conf.tracks[1].rtx_ssrc);
+	CHECK(!t->conf.tracks[0].publish && t->conf.tracks[0].ssrc && t->conf.tracks[1].ssrc &&
+	      t->conf.tracks[1].rtx_ssrc);
+	CHECK(t->conf.tracks[0].ssrc != t->conf.tracks[1].ssrc &&
+	      t->conf.tracks[1].ssrc != t->conf.tracks[1].rtx_ssrc);
 	CHECK_EQ(rig.core.route_count, 0);
 	publish("/whip/studio?participant=ann", at[0], etag);
 	settle();
@@ -44,7 +47,9 @@ TEST(a_player_of_an_empty_room_waits_and_then_plays_who_comes)
 
 TEST(lines_are_filled_in_order_of_joining_and_the_next_takes_a_free_place)
 {
-	static const char *const names[] = {"/whip/studio?participant=ann", "/whip/studio?participant=bob", "/whip/studio?participant=cyd"};
+	static const char *const names[] = {"/whip/studio?participant=ann",
+					    "/whip/studio?participant=bob",
+					    "/whip/studio?participant=cyd"};
 
 	RIG();
 	for (size_t i = 0; i < 3; i++)
@@ -70,7 +75,9 @@ TEST(lines_are_filled_in_order_of_joining_and_the_next_takes_a_free_place)
 TEST(audio_and_video_of_one_participant_stay_together)
 {
 	RIG();
-	CHECK_EQ(ask("POST", "/whip/studio?participant=voice", SDP_HEADERS, offer("sendonly", 1, 0))->status, 201);
+	CHECK_EQ(ask("POST", "/whip/studio?participant=voice", SDP_HEADERS, offer("sendonly", 1, 0))
+			 ->status,
+		 201);
 	publish("/whip/studio?participant=ann", at[0], etag);
 	play("/whep/studio", 2, 2, where, tag);
 	settle();
@@ -83,7 +90,9 @@ TEST(audio_and_video_of_one_participant_stay_together)
 TEST(a_slot_skips_who_has_nothing_for_it)
 {
 	RIG();
-	CHECK_EQ(ask("POST", "/whip/studio?participant=voice", SDP_HEADERS, offer("sendonly", 1, 0))->status, 201);
+	CHECK_EQ(ask("POST", "/whip/studio?participant=voice", SDP_HEADERS, offer("sendonly", 1, 0))
+			 ->status,
+		 201);
 	publish("/whip/studio?participant=ann", at[0], etag);
 	play("/whep/studio", 0, 1, where, tag);
 	settle();
@@ -125,7 +134,9 @@ TEST(a_route_that_core_is_too_busy_for_is_set_later)
 		struct client *c = client_new();
 		const char *sdp = offer("sendonly", 1, 1);
 
-		client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n%s",
+		client_say(c,
+			   "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+			   "Content-Length: %zu\r\n\r\n%s",
 			   strlen(sdp), sdp);
 		RIG_UNTIL(rig.core.reply_count == 1 || !client_poll(c));
 		if (rig.core.reply_count == 0)

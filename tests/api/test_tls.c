@@ -55,12 +55,12 @@ static void tls_end(void *unused)
 }
 
 /* In a run without memory the client itself may be the one that has none. */
-#define TLS_OK(call)                           \
-	do {                                   \
-		int rc_ = (call);              \
-		if (rc_ < 0)                   \
-			STOP_AFTER_OOM();      \
-		CHECK(rc_ >= 0);               \
+#define TLS_OK(call)                                                                               \
+	do {                                                                                       \
+		int rc_ = (call);                                                                  \
+		if (rc_ < 0)                                                                       \
+			STOP_AFTER_OOM();                                                          \
+		CHECK(rc_ >= 0);                                                                   \
 	} while (0)
 
 /* GET /healthz over TLS; the server's certificate goes to *cert (DER). */
@@ -76,7 +76,9 @@ static void tls_ask(uint8_t cert[2048], size_t *cert_len)
 	mbedtls_ssl_init(&tls.ssl);
 	mbedtls_ssl_config_init(&tls.conf);
 	DEFER(tls_end, NULL);
-	TLS_OK(mbedtls_ssl_config_defaults(&tls.conf, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT));
+	TLS_OK(mbedtls_ssl_config_defaults(&tls.conf, MBEDTLS_SSL_IS_CLIENT,
+					   MBEDTLS_SSL_TRANSPORT_STREAM,
+					   MBEDTLS_SSL_PRESET_DEFAULT));
 	mbedtls_ssl_conf_authmode(&tls.conf, MBEDTLS_SSL_VERIFY_NONE);
 	mbedtls_ssl_conf_rng(&tls.conf, draw, &tls.rng);
 	TLS_OK(mbedtls_ssl_setup(&tls.ssl, &tls.conf));
@@ -104,7 +106,8 @@ static void tls_ask(uint8_t cert[2048], size_t *cert_len)
 static void copy_file(const char *from, const char *to)
 {
 	char text[4096];
-	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int in = open(from, O_RDONLY | O_CLOEXEC),
+	    out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ssize_t n = read(in, text, sizeof(text));
 
 	CHECK(n > 0 && write(out, text, (size_t)n) == n);
@@ -148,8 +151,12 @@ TEST(a_renewed_certificate_is_served_and_a_bad_one_is_not)
 	tls_ask(third, &n3);
 	CHECK(n2 == n3 && memcmp(second, third, n2) == 0);
 	for (int i = 0; i < 4; i++) {
-		copy_file(i % 2 ? "tests/vectors/dtls/rsa-cert.pem" : "tests/vectors/dtls/ec-cert.pem", rig.conf.http.cert);
-		copy_file(i % 2 ? "tests/vectors/dtls/rsa-key.pem" : "tests/vectors/dtls/ec-key.pem", rig.conf.http.key);
+		copy_file(i % 2 ? "tests/vectors/dtls/rsa-cert.pem"
+				: "tests/vectors/dtls/ec-cert.pem",
+			  rig.conf.http.cert);
+		copy_file(i % 2 ? "tests/vectors/dtls/rsa-key.pem"
+				: "tests/vectors/dtls/ec-key.pem",
+			  rig.conf.http.key);
 		sl_api_reload_cert(rig.api);
 		rig_turn();
 	}
@@ -189,10 +196,14 @@ TEST(plain_requests_from_elsewhere_are_sent_to_https)
 	DEFER(rig_stop, NULL);
 	TRY(rig_start());
 	c = client_new_from(ip, ip);
-	client_say(c, "GET /whip/Zo%%C3%%AB?participant=a%%26b&x=%%22 HTTP/1.1\r\nHost: %s:8888\r\n\r\n", ip);
+	client_say(
+		c,
+		"GET /whip/Zo%%C3%%AB?participant=a%%26b&x=%%22 HTTP/1.1\r\nHost: %s:8888\r\n\r\n",
+		ip);
 	a = client_answer(c);
 	CHECK_EQ(a->status, 308);
-	CHECK(sl_fmt(want, sizeof(want), "https://%s:8888/whip/Zo%%C3%%AB?participant=a%%26b&x=%%22", ip));
+	CHECK(sl_fmt(want, sizeof(want),
+		     "https://%s:8888/whip/Zo%%C3%%AB?participant=a%%26b&x=%%22", ip));
 	CHECK_STR(answer_header(a, "Location"), want);
 	c = client_new_from(ip, ip);
 	client_say(c, "GET / HTTP/1.1\r\nHost: evil\"><script>\r\n\r\n");

@@ -7,16 +7,18 @@ static const struct answer *patch(const char *location, const char *if_match, co
 {
 	char headers[256];
 
-	(void)sl_fmt(headers, sizeof(headers), FRAG_HEADERS "%s%s%s", if_match ? "If-Match: " : "", if_match ? if_match : "",
-		     if_match ? "\r\n" : "");
+	(void)sl_fmt(headers, sizeof(headers), FRAG_HEADERS "%s%s%s", if_match ? "If-Match: " : "",
+		     if_match ? if_match : "", if_match ? "\r\n" : "");
 	return ask("PATCH", location, headers, body);
 }
 
-#define TRICKLE                                                                             \
-	"a=ice-ufrag:peer\r\na=ice-pwd:password-of-the-peer-22+\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n" \
+#define TRICKLE                                                                                    \
+	"a=ice-ufrag:peer\r\na=ice-pwd:password-of-the-peer-22+\r\nm=audio 9 RTP/AVP "             \
+	"0\r\na=mid:0\r\n"                                                                         \
 	"a=candidate:2 1 udp 2130706431 192.0.2.78 5001 typ host\r\na=end-of-candidates\r\n"
-#define RESTART                                                                             \
-	"a=ice-ufrag:anew\r\na=ice-pwd:another-password-of-the-peer\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n"
+#define RESTART                                                                                    \
+	"a=ice-ufrag:anew\r\na=ice-pwd:another-password-of-the-peer\r\nm=audio 9 RTP/AVP "         \
+	"0\r\na=mid:0\r\n"
 
 TEST(an_offer_gets_an_answer_with_the_credentials_of_its_transport)
 {
@@ -41,8 +43,10 @@ TEST(an_offer_gets_an_answer_with_the_credentials_of_its_transport)
 	CHECK_EQ(t->conf.cand_count, 1);
 	CHECK_EQ(t->conf.fingerprint_count, 1);
 	CHECK(t->conf.dtls_client && t->conf.lite && !t->conf.controlling);
-	CHECK(t->conf.tracks[0].publish && t->conf.tracks[0].kind == SL_AUDIO && t->conf.tracks[0].ssrc == 1000);
-	CHECK(t->conf.tracks[1].kind == SL_VIDEO && t->conf.tracks[1].codecs[0].rtx_pt == 97 && t->conf.tracks[1].codecs[0].pli);
+	CHECK(t->conf.tracks[0].publish && t->conf.tracks[0].kind == SL_AUDIO &&
+	      t->conf.tracks[0].ssrc == 1000);
+	CHECK(t->conf.tracks[1].kind == SL_VIDEO && t->conf.tracks[1].codecs[0].rtx_pt == 97 &&
+	      t->conf.tracks[1].codecs[0].pli);
 	CHECK_EQ(t->conf.tracks[1].max_bps, 2500000);
 	CHECK_EQ(sl_api_sessions(rig.api), 1);
 }
@@ -54,7 +58,8 @@ TEST(ice_servers_are_told_as_links)
 	rig_init();
 	rig.conf.ice.servers.n = 3;
 	(void)sl_fmt(rig.conf.ice.servers.at[0], SL_CONFIG_TEXT_MAX, "stun:stun.example.org");
-	(void)sl_fmt(rig.conf.ice.servers.at[1], SL_CONFIG_TEXT_MAX, "turn:turn.example.org?transport=udp");
+	(void)sl_fmt(rig.conf.ice.servers.at[1], SL_CONFIG_TEXT_MAX,
+		     "turn:turn.example.org?transport=udp");
 	(void)sl_fmt(rig.conf.ice.servers.at[2], SL_CONFIG_TEXT_MAX, "bad>\r\nX: y");
 	DEFER(rig_stop, NULL);
 	TRY(rig_start());
@@ -71,12 +76,12 @@ TEST(t20_bad_offers_get_a_problem_that_says_what_is_wrong)
 		const char *headers, *body;
 		int want;
 	} t[] = {
-		{SDP_HEADERS,                      "",                    400},
-		{SDP_HEADERS,                      "hello",               400},
-		{SDP_HEADERS,                      "v=0\r\nm=?\r\n",      400},
-		{SDP_HEADERS,                      "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", 422},
-		{"Content-Type: text/plain\r\n",   "v=0\r\n",             415},
-		{"",                               "v=0\r\n",             415},
+		{SDP_HEADERS, "", 400},
+		{SDP_HEADERS, "hello", 400},
+		{SDP_HEADERS, "v=0\r\nm=?\r\n", 400},
+		{SDP_HEADERS, "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", 422},
+		{"Content-Type: text/plain\r\n", "v=0\r\n", 415},
+		{"", "v=0\r\n", 415},
 	};
 
 	RIG();
@@ -96,15 +101,24 @@ TEST(t20_bad_offers_get_a_problem_that_says_what_is_wrong)
 
 TEST(names_come_percent_encoded_and_are_checked)
 {
-	static const char *const bad[] = {"/whip/a%2Bb", "/whip/%00", "/whip/%0A", "/whip/%FF", "/whip/a?participant=", "/whip/a?participant=%2F",
-					  "/whip/a?participant=x&participant=y", "/whip/a?participant=.."};
+	static const char *const bad[] = {"/whip/a%2Bb",
+					  "/whip/%00",
+					  "/whip/%0A",
+					  "/whip/%FF",
+					  "/whip/a?participant=",
+					  "/whip/a?participant=%2F",
+					  "/whip/a?participant=x&participant=y",
+					  "/whip/a?participant=.."};
 
 	RIG();
 	for (size_t i = 0; i < SL_COUNT(bad); i++)
 		CHECK_EQ(ask("POST", bad[i], SDP_HEADERS, offer("sendonly", 1, 0))->status, 400);
 	CHECK_EQ(ask("POST", "/whip/a%2Fb", SDP_HEADERS, offer("sendonly", 1, 0))->status, 404);
 	CHECK_EQ(ask("POST", "/whip/", SDP_HEADERS, offer("sendonly", 1, 0))->status, 400);
-	CHECK_EQ(ask("POST", "/whip/Zo%C3%AB%20%252F?participant=%C3%A9t%C3%A9", SDP_HEADERS, offer("sendonly", 1, 0))->status, 201);
+	CHECK_EQ(ask("POST", "/whip/Zo%C3%AB%20%252F?participant=%C3%A9t%C3%A9", SDP_HEADERS,
+		     offer("sendonly", 1, 0))
+			 ->status,
+		 201);
 	CHECK(api_room_find(rig.api, "Zo\xc3\xab %2F"));
 	CHECK(api_room_publisher(api_room_find(rig.api, "Zo\xc3\xab %2F"), "\xc3\xa9t\xc3\xa9"));
 }
@@ -171,7 +185,9 @@ TEST(a_restart_without_usable_credentials_is_422)
 	RIG();
 	publish("/whip/studio", where, tag);
 	CHECK_EQ(patch(where, "*", "m=audio 9 RTP/AVP 0\r\na=mid:0\r\n")->status, 422);
-	CHECK_EQ(patch(where, "*", "a=ice-ufrag:anew\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n")->status, 422);
+	CHECK_EQ(
+		patch(where, "*", "a=ice-ufrag:anew\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n")->status,
+		422);
 	CHECK_EQ(fake_core_last(&rig.core)->restarts, 0);
 	CHECK_EQ(sl_api_sessions(rig.api), 1);
 }
@@ -184,8 +200,10 @@ TEST(a_second_restart_waits_for_the_first)
 	publish("/whip/studio", where, tag);
 	rig.core.hold = true;
 	c = client_new();
-	client_say(c, "PATCH %s HTTP/1.1\r\nHost: localhost\r\nIf-Match: *\r\n" FRAG_HEADERS "Content-Length: %zu\r\n\r\n" RESTART, where,
-		   strlen(RESTART));
+	client_say(c,
+		   "PATCH %s HTTP/1.1\r\nHost: localhost\r\nIf-Match: *\r\n" FRAG_HEADERS
+		   "Content-Length: %zu\r\n\r\n" RESTART,
+		   where, strlen(RESTART));
 	RIG_UNTIL(rig.core.reply_count == 1 || sl_test_oom_fired());
 	STOP_AFTER_OOM();
 	CHECK_EQ(patch(where, "*", RESTART)->status, 409);
@@ -227,7 +245,10 @@ TEST(a_client_that_leaves_before_its_answer_leaves_no_session)
 	rig.core.hold = true;
 	c = client_new();
 	sdp = offer("sendonly", 1, 1);
-	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS "Content-Length: %zu\r\n\r\n%s", strlen(sdp), sdp);
+	client_say(c,
+		   "POST /whip/studio HTTP/1.1\r\nHost: localhost\r\n" SDP_HEADERS
+		   "Content-Length: %zu\r\n\r\n%s",
+		   strlen(sdp), sdp);
 	RIG_UNTIL(rig.core.reply_count == 1 || !client_poll(c));
 	if (rig.core.reply_count == 0)
 		(void)client_answer(c);
@@ -244,15 +265,22 @@ TEST(a_name_that_is_taken_is_409_until_its_holder_is_silent)
 {
 	RIG();
 	publish("/whip/studio?participant=ann", where, tag);
-	CHECK_EQ(ask("POST", "/whip/studio?participant=ann", SDP_HEADERS, offer("sendonly", 1, 0))->status, 409);
+	CHECK_EQ(ask("POST", "/whip/studio?participant=ann", SDP_HEADERS, offer("sendonly", 1, 0))
+			 ->status,
+		 409);
 	rig.core.t[0].silent_us = 5999 * SL_MS;
-	CHECK_EQ(ask("POST", "/whip/studio?participant=ann", SDP_HEADERS, offer("sendonly", 1, 0))->status, 409);
+	CHECK_EQ(ask("POST", "/whip/studio?participant=ann", SDP_HEADERS, offer("sendonly", 1, 0))
+			 ->status,
+		 409);
 	rig.core.t[0].silent_us = 6 * SL_SEC;
 	publish("/whip/studio?participant=ann", where2, tag2);
 	CHECK(!rig.core.t[0].open && rig.core.t[1].open);
 	CHECK_EQ(sl_api_sessions(rig.api), 1);
 	CHECK_EQ(ask("DELETE", where, "", "")->status, 404);
-	CHECK_EQ(ask("POST", "/whip/elsewhere?participant=ann", SDP_HEADERS, offer("sendonly", 1, 0))->status, 201);
+	CHECK_EQ(
+		ask("POST", "/whip/elsewhere?participant=ann", SDP_HEADERS, offer("sendonly", 1, 0))
+			->status,
+		201);
 }
 
 TEST(limits_are_503_with_retry_after)
@@ -271,14 +299,16 @@ TEST(limits_are_503_with_retry_after)
 	CHECK(strstr(a->body, "rooms.max_participants"));
 	CHECK(answer_header(a, "Retry-After")[0]);
 	play("/whep/two", 1, 0, where2, tag2);
-	CHECK(strstr(ask("POST", "/whip/three", SDP_HEADERS, offer("sendonly", 1, 0))->body, "rooms.max is"));
+	CHECK(strstr(ask("POST", "/whip/three", SDP_HEADERS, offer("sendonly", 1, 0))->body,
+		     "rooms.max is"));
 	play("/whep/two", 1, 0, where2, tag2);
-	CHECK(strstr(ask("POST", "/whep/one", SDP_HEADERS, offer("recvonly", 1, 0))->body, "limits.max_sessions"));
+	CHECK(strstr(ask("POST", "/whep/one", SDP_HEADERS, offer("recvonly", 1, 0))->body,
+		     "limits.max_sessions"));
 	CHECK_EQ(ask("DELETE", where2, "", "")->status, 200);
 	play("/whep/one", 1, 0, where2, tag2);
 }
 
-TEST(t52_sessions_are_refused_while_handshakes_queue_or_the_server_drains)
+TEST(sessions_are_refused_while_handshakes_queue_or_the_server_drains)
 {
 	const struct answer *a;
 
@@ -340,9 +370,13 @@ TEST(other_methods_are_405_with_allow)
 	static const struct {
 		const char *method, *path, *allow;
 	} t[] = {
-		{"GET",    "/whip/studio", "POST, OPTIONS"}, {"HEAD", "/whip/studio", "POST, OPTIONS"}, {"DELETE", "/whep/studio", "POST, OPTIONS"},
-		{"GET",    "/whep/studio/ann", "POST, OPTIONS"}, {"GET", "/sessions/x", "PATCH, DELETE, OPTIONS"},
-		{"HEAD",   "/sessions/x", "PATCH, DELETE, OPTIONS"}, {"DELETE", "/metrics", "GET, HEAD, OPTIONS"},
+		{"GET", "/whip/studio", "POST, OPTIONS"},
+		{"HEAD", "/whip/studio", "POST, OPTIONS"},
+		{"DELETE", "/whep/studio", "POST, OPTIONS"},
+		{"GET", "/whep/studio/ann", "POST, OPTIONS"},
+		{"GET", "/sessions/x", "PATCH, DELETE, OPTIONS"},
+		{"HEAD", "/sessions/x", "PATCH, DELETE, OPTIONS"},
+		{"DELETE", "/metrics", "GET, HEAD, OPTIONS"},
 		{"DELETE", "/", "GET, HEAD, OPTIONS"},
 	};
 	const struct answer *a;
