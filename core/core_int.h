@@ -154,6 +154,16 @@ struct sl_relay_msg {
 };
 enum { SL_RELAY_SLOTS = 512, SL_RELAY_RESERVE = 64 };   /* the reserve is for control messages */
 
+/* What found no room in a ring is said later, in order. */
+enum { SL_LATE_MAX = 1024 };
+struct sl_late {
+	bool event;
+	unsigned loop;                          /* a message: to whom, of what type, about which publisher */
+	enum sl_relay_type type;
+	uint64_t publisher;
+	struct sl_core_event ev;
+};
+
 /* ================= the engine's surroundings ================= */
 struct sl_engine_io {
 	void *arg;
@@ -163,7 +173,7 @@ struct sl_engine_io {
 	/* A slot in the ring to another loop, or NULL; then relay_push. `reserve` slots stay free. */
 	struct sl_relay_msg *(*relay_slot)(void *arg, unsigned loop, uint32_t reserve);
 	void (*relay_push)(void *arg, unsigned loop);
-	/* False: no room, try again later (only SL_EV_LEVEL may be dropped). */
+	/* False: no room, try again later. */
 	bool (*event)(void *arg, const struct sl_core_event *ev);
 };
 
@@ -206,7 +216,9 @@ struct sl_engine {
 	struct sl_srtp_op seal_ops[SL_BATCH], open_ops[SL_BATCH];
 	struct sl_pending *pending;             /* SL_BATCH: what the open ops are about */
 	struct sl_list hs_list;
+	struct sl_late *late;                   /* SL_LATE_MAX, a ring */
 	/* state */
+	uint32_t late_first, late_count;
 	struct sl_wheel wheel;
 	struct sl_stats stats;
 	int64_t now_us;
@@ -223,6 +235,9 @@ void sl_engine_recv(struct sl_engine *e, const struct sl_in *in, int n, int64_t 
 void sl_engine_tick(struct sl_engine *e, int64_t now_us);
 void sl_engine_handshake(struct sl_engine *e, struct sl_hs *hs, int64_t now_us);
 void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *msg, int64_t now_us);
+/* A control message to another loop, and an event to the control thread: now, or as soon as there is room. */
+void sl_engine_tell(struct sl_engine *e, unsigned loop, enum sl_relay_type type, uint64_t publisher);
+void sl_engine_event(struct sl_engine *e, const struct sl_core_event *ev);
 /* Seals and sends all that the calls above have queued. Last call of every wake-up. */
 void sl_engine_flush(struct sl_engine *e);
 int64_t sl_engine_deadline_us(const struct sl_engine *e);
@@ -375,6 +390,8 @@ void sl_publisher_packet(struct sl_publisher *p, struct sl_source *src, struct s
 struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_pkt *pkt, bool *rtx);
 void sl_publisher_want_keyframe(struct sl_publisher *p);
 void sl_publisher_sr(struct sl_publisher *p, const struct sl_sender_info *si, int64_t rx_us);
+/* Tells this loop's replica and the other loops what the last sender report said of its clock. */
+void sl_publisher_hand_clock(struct sl_publisher *p);
 void sl_publisher_attach(struct sl_publisher *p, unsigned loop);
 void sl_publisher_detach(struct sl_publisher *p, unsigned loop);
 
@@ -389,13 +406,14 @@ struct sl_replica {
 	struct sl_pkt *ring[SL_RING];           /* by dense number */
 	/* state */
 	uint64_t top, oldest;                   /* ring holds [oldest, top] */
-	bool started, attach_due, keyframe_due; /* due: the ring to the home loop was full */
-	bool has_clock;
+	bool started, has_clock, keyframe_due;
+	int64_t keyframe_next_us;               /* a request to the home loop is not repeated before */
 	int64_t clock_us;                       /* clock_rtp was sampled then, by our clock */
 	uint32_t clock_rtp, clock_hz;
 	struct sl_timer timer;
 };
-/* The replica of a publisher on this loop, made on first use (and the home loop told). NULL out of memory. */
+/* The replica of a publisher on this loop, made on first use (and the home loop told). NULL out of memory, or for a
+ * publisher of this loop that is gone. */
 struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher);
 /* Ends it when nobody reads it any more. */
 void sl_replica_release(struct sl_replica *r);

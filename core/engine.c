@@ -53,7 +53,8 @@ int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf, const
 	sl_rng_fill(rng, e->hash_secret, sizeof(e->hash_secret));
 	e->egress = sl_zalloc_array(SL_BATCH, sizeof(*e->egress));
 	e->pending = sl_zalloc_array(SL_BATCH, sizeof(*e->pending));
-	err = e->egress && e->pending ? init_tables(e) : SL_ENOMEM;
+	e->late = sl_zalloc_array(SL_LATE_MAX, sizeof(*e->late));
+	err = e->egress && e->pending && e->late ? init_tables(e) : SL_ENOMEM;
 	if (!err)
 		err = init_pools(e);
 	if (err)
@@ -107,10 +108,10 @@ static void free_replicas(struct sl_engine *e)
 
 void sl_engine_fini(struct sl_engine *e)
 {
-	if (!e->egress && !e->pending)
+	if (!e->egress && !e->pending && !e->late)
 		return;
 	e->io.event = swallow_event;
-	if (e->pending) {
+	if (e->egress && e->pending && e->late) {
 		free_transports(e);
 		free_handshakes(e);
 		free_replicas(e);
@@ -128,6 +129,7 @@ void sl_engine_fini(struct sl_engine *e)
 	sl_hash_fini(&e->by_publisher);
 	sl_free(e->egress);
 	sl_free(e->pending);
+	sl_free(e->late);
 	memset(e, 0, sizeof(*e));
 }
 
@@ -137,10 +139,60 @@ void sl_engine_close_all(struct sl_engine *e, int64_t now_us)
 	free_transports(e);
 }
 
+/* ---- what has to be said, now or later ---- */
+
+static bool say_message(struct sl_engine *e, unsigned loop, enum sl_relay_type type, uint64_t publisher)
+{
+	struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, loop, 0);
+
+	if (!m)
+		return false;
+	m->type = type;
+	m->publisher = publisher;
+	e->io.relay_push(e->io.arg, loop);
+	return true;
+}
+
+static void keep_late(struct sl_engine *e, const struct sl_late *late)
+{
+	if (e->late_count == SL_LATE_MAX) {
+		sl_stat_inc(&e->stats, SL_STAT_late_dropped);
+		return;
+	}
+	e->late[(e->late_first + e->late_count++) % SL_LATE_MAX] = *late;
+}
+
+static void say_late(struct sl_engine *e)
+{
+	while (e->late_count > 0) {
+		const struct sl_late *l = &e->late[e->late_first];
+
+		if (l->event ? !e->io.event(e->io.arg, &l->ev) : !say_message(e, l->loop, l->type, l->publisher))
+			return;
+		e->late_first = (e->late_first + 1) % SL_LATE_MAX;
+		e->late_count--;
+	}
+}
+
+void sl_engine_tell(struct sl_engine *e, unsigned loop, enum sl_relay_type type, uint64_t publisher)
+{
+	if (e->late_count == 0 && say_message(e, loop, type, publisher))
+		return;
+	keep_late(e, &(struct sl_late){.loop = loop, .type = type, .publisher = publisher});
+}
+
+void sl_engine_event(struct sl_engine *e, const struct sl_core_event *ev)
+{
+	if (e->late_count == 0 && e->io.event(e->io.arg, ev))
+		return;
+	keep_late(e, &(struct sl_late){.event = true, .ev = *ev});
+}
+
 void sl_engine_tick(struct sl_engine *e, int64_t now_us)
 {
 	e->now_us = now_us;
 	sl_wheel_advance(&e->wheel, now_us);
+	say_late(e);
 	if (!sl_list_empty(&e->dead))
 		sl_transport_bury(e);
 }
@@ -150,7 +202,7 @@ int64_t sl_engine_deadline_us(const struct sl_engine *e)
 	int64_t due_us = sl_wheel_next_us(&e->wheel);
 
 	/* An event that found no room is tried again soon. */
-	if (!sl_list_empty(&e->dead))
+	if (!sl_list_empty(&e->dead) || e->late_count > 0)
 		due_us = SL_MIN(due_us, e->now_us + 5 * SL_MS);
 	return due_us;
 }

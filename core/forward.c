@@ -38,7 +38,7 @@ static void tell_mismatch(struct sl_subscriber *s, const struct sl_pkt *pkt)
 	if (s->mismatch_told)
 		return;
 	s->mismatch_told = true;
-	(void)e->io.event(e->io.arg, &ev);
+	sl_engine_event(e, &ev);
 }
 
 /* The subscriber's codec for this packet. A player without RED gets the Opus within. */

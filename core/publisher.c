@@ -86,20 +86,6 @@ int sl_publisher_new(struct sl_transport *t, const struct sl_track_conf *conf, u
 	return SL_OK;
 }
 
-static void tell_loop(struct sl_publisher *p, unsigned loop, enum sl_relay_type type)
-{
-	struct sl_engine *e = p->t->eng;
-	struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, loop, 0);
-
-	if (!m) {
-		sl_stat_inc(&e->stats, SL_STAT_relay_dropped);
-		return;
-	}
-	m->type = type;
-	m->publisher = p->id;
-	e->io.relay_push(e->io.arg, loop);
-}
-
 void sl_publisher_free(struct sl_publisher *p)
 {
 	struct sl_transport *t = p->t;
@@ -111,7 +97,7 @@ void sl_publisher_free(struct sl_publisher *p)
 	}
 	for (unsigned i = 0; i < SL_CORE_LOOPS_MAX; i++)
 		if (p->loops >> i & 1)
-			tell_loop(p, i, SL_RELAY_GONE);
+			sl_engine_tell(e, i, SL_RELAY_GONE, p->id);
 	for (unsigned i = 0; i < t->source_count; i++)
 		if (t->sources[i]->pub == p)
 			t->sources[i]->pub = NULL;
@@ -349,7 +335,7 @@ static void tell_media(struct sl_publisher *p, const struct sl_track_codec *c)
 		return;
 	p->seen = true;
 	p->codec = (uint8_t)c->codec;
-	(void)p->t->eng->io.event(p->t->eng->io.arg, &ev);
+	sl_engine_event(p->t->eng, &ev);
 }
 
 static void accept(struct sl_publisher *p, struct sl_pkt *pkt, const struct sl_track_codec *c, bool rtx)
@@ -433,22 +419,24 @@ static void send_clock(struct sl_publisher *p, int64_t our_us)
 
 void sl_publisher_sr(struct sl_publisher *p, const struct sl_sender_info *si, int64_t rx_us)
 {
-	int64_t our_us;
-
 	sl_rx_sr(&p->rx, si, rx_us);
 	sl_clockmap_sr(&p->t->clock, si->ntp, rx_us);
-	if (sl_clockmap_us(&p->t->clock, si->ntp, &our_us))
+	sl_publisher_hand_clock(p);
+}
+
+void sl_publisher_hand_clock(struct sl_publisher *p)
+{
+	int64_t our_us;
+
+	if (p->rx.has_sr && sl_clockmap_us(&p->t->clock, p->rx.sr_ntp, &our_us))
 		send_clock(p, our_us);
 }
 
 void sl_publisher_attach(struct sl_publisher *p, unsigned loop)
 {
-	int64_t our_us;
-
 	p->loops |= UINT64_C(1) << loop;
 	sl_publisher_want_keyframe(p);
-	if (p->rx.has_sr && sl_clockmap_us(&p->t->clock, p->rx.sr_ntp, &our_us))
-		send_clock(p, our_us);
+	sl_publisher_hand_clock(p);
 }
 
 void sl_publisher_detach(struct sl_publisher *p, unsigned loop)

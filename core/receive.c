@@ -65,6 +65,17 @@ static bool rtcp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pe
 	return true;
 }
 
+/* The last sixteenth of the packet memory is kept for audio and RTCP: what has to go is video. */
+static bool must_shed(struct sl_engine *e, const struct sl_pending *p)
+{
+	bool video = !p->rtcp && p->src && p->src->pub && p->src->pub->conf.kind == SL_VIDEO;
+
+	if (!video || e->packets.nfree >= e->packets.count / 16)
+		return false;
+	sl_stat_inc(&e->stats, SL_STAT_video_shed);
+	return true;
+}
+
 void sl_receive_srtp(struct sl_transport *t, const struct sl_in *in)
 {
 	struct sl_engine *e = t->eng;
@@ -84,7 +95,7 @@ void sl_receive_srtp(struct sl_transport *t, const struct sl_in *in)
 	*op = (struct sl_srtp_op){.key = t->rx_key, .hdr = in->data, .hdr_len = in->len};
 	if (p->rtcp ? !rtcp_op(t, in, p, op) : !rtp_op(t, in, p, op))
 		return;
-	p->pkt = sl_pkt_new(e);
+	p->pkt = must_shed(e, p) ? NULL : sl_pkt_new(e);
 	if (!p->pkt)
 		return;
 	op->out = p->pkt->data;

@@ -3,50 +3,76 @@
  * retransmissions are answered from, and the way back for key-frame requests. */
 #include "core/core_int.h"
 
-enum { KEEP_US = 1000000, RETRY_US = 20000 };
-
-static bool tell_home(struct sl_replica *r, enum sl_relay_type type)
-{
-	struct sl_engine *e = r->eng;
-	struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, sl_id_home(r->publisher), 0);
-
-	if (!m)
-		return false;
-	m->type = type;
-	m->publisher = r->publisher;
-	e->io.relay_push(e->io.arg, sl_id_home(r->publisher));
-	return true;
-}
+enum { KEEP_US = 1000000, KEYFRAME_EVERY_US = 250000, LEAP = 3000 };
 
 static bool is_remote(const struct sl_replica *r)
 {
 	return sl_id_home(r->publisher) != r->eng->conf.loop;
 }
 
-/* What found no room in the ring to the home loop is said again. */
-static void retry(struct sl_timer *timer, int64_t now_us)
+static void tell_home(const struct sl_replica *r, enum sl_relay_type type)
+{
+	sl_engine_tell(r->eng, sl_id_home(r->publisher), type, r->publisher);
+}
+
+static void drop_oldest(struct sl_replica *r)
+{
+	struct sl_pkt **p = &r->ring[r->oldest % SL_RING];
+
+	sl_pkt_unref(r->eng, *p);
+	*p = NULL;
+	r->oldest++;
+}
+
+/* The home loop merges requests too; this keeps the ring free of repetitions. Too early: later. */
+static void ask_home(struct sl_replica *r, int64_t now_us)
+{
+	if (!r->keyframe_due)
+		return;
+	if (now_us < r->keyframe_next_us) {
+		sl_timer_arm_by(&r->eng->wheel, &r->timer, r->keyframe_next_us);
+		return;
+	}
+	r->keyframe_due = false;
+	r->keyframe_next_us = now_us + KEYFRAME_EVERY_US;
+	tell_home(r, SL_RELAY_KEYFRAME);
+}
+
+/* A publisher that falls silent must not keep its last second for ever. */
+static void age(struct sl_replica *r, int64_t now_us)
+{
+	while (r->started && r->oldest <= r->top) {
+		const struct sl_pkt *p = r->ring[r->oldest % SL_RING];
+
+		if (p && now_us - p->rx_us <= KEEP_US)
+			break;
+		drop_oldest(r);
+	}
+	if (r->started && r->oldest <= r->top)
+		sl_timer_arm_by(&r->eng->wheel, &r->timer, now_us + KEEP_US);
+}
+
+static void on_timer(struct sl_timer *timer, int64_t now_us)
 {
 	struct sl_replica *r = SL_CONTAINER(timer, struct sl_replica, timer);
 
-	if (r->attach_due)
-		r->attach_due = !tell_home(r, SL_RELAY_ATTACH);
-	if (r->keyframe_due)
-		r->keyframe_due = !tell_home(r, SL_RELAY_KEYFRAME);
-	if (r->attach_due || r->keyframe_due)
-		sl_timer_arm(&r->eng->wheel, &r->timer, now_us + RETRY_US);
+	ask_home(r, now_us);
+	age(r, now_us);
 }
 
-static void attach(struct sl_replica *r)
+/* SL_ENOTFOUND: the publisher should be on this loop, and is not. */
+static int attach(struct sl_replica *r)
 {
-	if (!is_remote(r)) {
-		r->home = sl_pool_at(&r->eng->publishers, r->publisher);
-		if (r->home)
-			r->home->home = r;
-		return;
+	if (is_remote(r)) {
+		tell_home(r, SL_RELAY_ATTACH);
+		return SL_OK;
 	}
-	r->attach_due = !tell_home(r, SL_RELAY_ATTACH);
-	if (r->attach_due)
-		sl_timer_arm(&r->eng->wheel, &r->timer, r->eng->now_us + RETRY_US);
+	r->home = sl_pool_at(&r->eng->publishers, r->publisher);
+	if (!r->home)
+		return SL_ENOTFOUND;
+	r->home->home = r;
+	sl_publisher_hand_clock(r->home);
+	return SL_OK;
 }
 
 struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher)
@@ -63,12 +89,13 @@ struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher)
 	r->eng = e;
 	r->publisher = publisher;
 	sl_list_init(&r->subs);
-	sl_timer_init(&r->timer, retry);
-	if (sl_hash_put(&e->by_publisher, &publisher, sizeof(publisher), r) < 0) {
+	sl_timer_init(&r->timer, on_timer);
+	if (attach(r) < 0 || sl_hash_put(&e->by_publisher, &publisher, sizeof(publisher), r) < 0) {
+		if (r->home)
+			r->home->home = NULL;
 		sl_pool_put(&e->replicas, id);
 		return NULL;
 	}
-	attach(r);
 	return r;
 }
 
@@ -89,8 +116,8 @@ void sl_replica_release(struct sl_replica *r)
 		return;
 	if (r->home)
 		r->home->home = NULL;
-	else if (is_remote(r) && !r->attach_due && !tell_home(r, SL_RELAY_DETACH))
-		return;                 /* no room: it stays, and costs one copy a packet until its publisher goes */
+	else if (is_remote(r))
+		tell_home(r, SL_RELAY_DETACH);
 	free_replica(r);
 }
 
@@ -108,13 +135,6 @@ void sl_replica_gone(struct sl_replica *r)
 static struct sl_pkt **slot(struct sl_replica *r, uint64_t seq)
 {
 	return &r->ring[seq % SL_RING];
-}
-
-static void drop_oldest(struct sl_replica *r)
-{
-	sl_pkt_unref(r->eng, *slot(r, r->oldest));
-	*slot(r, r->oldest) = NULL;
-	r->oldest++;
 }
 
 /* One second or SL_RING packets, whichever is less. */
@@ -142,6 +162,14 @@ static void make_room(struct sl_replica *r, uint64_t seq)
 	}
 }
 
+/* Its publisher goes on under another SSRC, or after a leap: timestamps and clock mean something else from here. */
+static void begin_anew(struct sl_replica *r)
+{
+	r->has_clock = false;
+	SL_LIST_EACH(n, tmp, &r->subs)
+		SL_LIST_AT(n, struct sl_subscriber, in_replica)->fresh = true;
+}
+
 /* When the key frame that a subscriber waits for came late, what lies behind it is here already and goes out with it. */
 static void forward(struct sl_replica *r, struct sl_subscriber *s, struct sl_pkt *pkt)
 {
@@ -162,8 +190,10 @@ void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
 {
 	struct sl_engine *e = r->eng;
 
+	if (r->started && pkt->seq > r->top + LEAP)
+		begin_anew(r);
 	if (r->started && pkt->seq < r->oldest) {
-		if (r->top - pkt->seq >= SL_RING) {
+		if (r->top - pkt->seq >= SL_RING / 2) {
 			sl_stat_inc(&e->stats, SL_STAT_rtp_late);
 			return;
 		}
@@ -175,6 +205,11 @@ void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
 		return;
 	}
 	*slot(r, pkt->seq) = sl_pkt_ref(pkt);
+	if (pkt->keyframe) {
+		r->keyframe_due = false;
+		r->keyframe_next_us = 0;
+	}
+	sl_timer_arm_by(&e->wheel, &r->timer, e->now_us + KEEP_US);
 	SL_LIST_EACH(n, tmp, &r->subs)
 		forward(r, SL_LIST_AT(n, struct sl_subscriber, in_replica), pkt);
 }
@@ -195,11 +230,10 @@ void sl_replica_want_keyframe(struct sl_replica *r)
 		sl_publisher_want_keyframe(r->home);
 		return;
 	}
-	if (!is_remote(r) || r->keyframe_due)
+	if (!is_remote(r))
 		return;
-	r->keyframe_due = !tell_home(r, SL_RELAY_KEYFRAME);
-	if (r->keyframe_due)
-		sl_timer_arm_by(&r->eng->wheel, &r->timer, r->eng->now_us + RETRY_US);
+	r->keyframe_due = true;
+	ask_home(r, r->eng->now_us);
 }
 
 void sl_replica_clock(struct sl_replica *r, uint32_t rtp_ts, uint32_t clock_hz, int64_t our_us)
@@ -239,7 +273,6 @@ static void relay_gone(struct sl_engine *e, uint64_t publisher)
 static void relay_to_publisher(struct sl_engine *e, unsigned from, const struct sl_relay_msg *m)
 {
 	struct sl_publisher *p = sl_pool_at(&e->publishers, m->publisher);
-	struct sl_relay_msg *back;
 
 	if (p && m->type == SL_RELAY_ATTACH)
 		sl_publisher_attach(p, from);
@@ -247,11 +280,8 @@ static void relay_to_publisher(struct sl_engine *e, unsigned from, const struct 
 		sl_publisher_detach(p, from);
 	else if (p)
 		sl_publisher_want_keyframe(p);
-	else if (m->type == SL_RELAY_ATTACH && (back = e->io.relay_slot(e->io.arg, from, 0))) {
-		back->type = SL_RELAY_GONE;
-		back->publisher = m->publisher;
-		e->io.relay_push(e->io.arg, from);
-	}
+	else if (m->type == SL_RELAY_ATTACH)
+		sl_engine_tell(e, from, SL_RELAY_GONE, m->publisher);
 }
 
 void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *m, int64_t now_us)

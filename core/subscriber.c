@@ -55,6 +55,13 @@ void sl_subscriber_free(struct sl_subscriber *s)
 	sl_pool_put(&s->t->eng->subscribers, s->id);
 }
 
+static bool is_gone(const struct sl_subscriber *s, uint64_t publisher)
+{
+	const struct sl_engine *e = s->t->eng;
+
+	return sl_id_home(publisher) == e->conf.loop && !sl_pool_at(&e->publishers, publisher);
+}
+
 int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher)
 {
 	struct sl_replica *r;
@@ -67,7 +74,7 @@ int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher)
 	}
 	r = sl_replica_of(s->t->eng, publisher);
 	if (!r)
-		return SL_ENOMEM;
+		return is_gone(s, publisher) ? SL_ENOTFOUND : SL_ENOMEM;
 	sl_subscriber_unroute(s);
 	s->replica = r;
 	s->fresh = true;
@@ -132,10 +139,11 @@ static void repeat(struct sl_subscriber *s, uint16_t seq16)
 	uint64_t out = sl_seq16_extend(s->rw.top_out, seq16);
 	struct sl_sub_sent *was = &s->sent[out % SL_RING];
 	const struct sl_epoch *ep = epoch_by_number(s, was->epoch);
+	const struct sl_replica *r = ep ? sl_hash_get(&e->by_publisher, &ep->source, sizeof(ep->source)) : NULL;
 	struct sl_pkt *pkt = NULL;
 
-	if (was->out == (uint32_t)out && ep && s->replica && ep->source == s->replica->publisher)
-		pkt = sl_replica_find(s->replica, sl_seq32_extend(s->replica->top, was->in));
+	if (was->out == (uint32_t)out && r)
+		pkt = sl_replica_find(r, sl_seq32_extend(r->top, was->in));
 	if (!pkt || !may_repeat(s, pkt->len)) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
 		return;

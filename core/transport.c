@@ -44,25 +44,28 @@ static int init_ice(struct sl_transport *t, const struct sl_transport_conf *conf
 	return sl_ice_init(&t->ice, &ice, e->now_us);
 }
 
-static void enter_ufrag(struct sl_transport *t)
+static int enter_ufrags(struct sl_transport *t)
 {
 	struct sl_engine *e = t->eng;
-	const char *now = sl_ice_local_creds(&t->ice)->ufrag;
+	const char *wanted[2] = {sl_ice_local_creds(&t->ice)->ufrag, sl_ice_old_ufrag(&t->ice)};
+	int err = SL_OK;
 
-	if (t->ufrag[1][0])
-		sl_hash_del(&e->by_ufrag, t->ufrag[1], strlen(t->ufrag[1]));
-	memcpy(t->ufrag[1], t->ufrag[0], sizeof(t->ufrag[0]));
-	memset(t->ufrag[0], 0, sizeof(t->ufrag[0]));
-	memcpy(t->ufrag[0], now, SL_MIN(strlen(now), sizeof(t->ufrag[0]) - 1));
+	for (int i = 0; i < 2; i++)
+		if (t->ufrag[i][0])
+			sl_hash_del(&e->by_ufrag, t->ufrag[i], strlen(t->ufrag[i]));
+	for (int i = 0; i < 2; i++) {
+		sl_fmt(t->ufrag[i], sizeof(t->ufrag[i]), "%s", wanted[i]);
+		if (!err && t->ufrag[i][0])
+			err = sl_hash_put(&e->by_ufrag, t->ufrag[i], strlen(t->ufrag[i]), t);
+	}
+	return err;
 }
 
 static int enter_tables(struct sl_transport *t)
 {
 	struct sl_engine *e = t->eng;
-	int err;
+	int err = enter_ufrags(t);
 
-	enter_ufrag(t);
-	err = sl_hash_put(&e->by_ufrag, t->ufrag[0], strlen(t->ufrag[0]), t);
 	if (!err)
 		err = sl_hash_put(&e->by_tid, &t->tid_tag, sizeof(t->tid_tag), t);
 	return err;
@@ -165,9 +168,8 @@ int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *
 
 	sl_ice_restart(&t->ice, e->now_us);
 	err = sl_ice_set_remote(&t->ice, sl_str_z(ufrag), sl_str_z(pwd), e->now_us);
-	enter_ufrag(t);
 	if (!err)
-		err = sl_hash_put(&e->by_ufrag, t->ufrag[0], strlen(t->ufrag[0]), t);
+		err = enter_ufrags(t);
 	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
 	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
 	sl_transport_drain_ice(t);
@@ -288,7 +290,7 @@ void sl_transport_bury(struct sl_engine *e)
 		struct sl_core_event ev = {.type = SL_EV_CLOSED, .transport = t->id, .tag = t->tag, .cause = t->cause};
 
 		memcpy(ev.detail, t->detail, sizeof(ev.detail));
-		if (!e->io.event(e->io.arg, &ev))
+		if (e->late_count > 0 || !e->io.event(e->io.arg, &ev))
 			return;
 		free_transport(t);
 	}
@@ -301,7 +303,7 @@ static void tell(struct sl_transport *t, int type)
 	struct sl_core_event ev = {.transport = t->id, .tag = t->tag};
 
 	ev.type = type;
-	(void)t->eng->io.event(t->eng->io.arg, &ev);
+	sl_engine_event(t->eng, &ev);
 }
 
 static void connected(struct sl_transport *t)
@@ -371,7 +373,6 @@ static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
 	}
 	switch (ev->state) {
 	case SL_ICE_FAILED:
-		sl_stat_inc(&t->eng->stats, SL_STAT_ice_timeouts);
 		sl_transport_close(t, t->phase == SL_T_CONNECTED ? SL_CLOSE_TIMEOUT : SL_CLOSE_NEVER_CONNECTED);
 		break;
 	case SL_ICE_DISCONNECTED:

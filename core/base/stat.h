@@ -16,6 +16,7 @@
 	X(demux_unknown_class, "datagrams of no class of RFC 7983")                                       \
 	X(demux_truncated, "datagrams too short for their class, or cut by the system")                   \
 	X(demux_no_transport, "datagrams from an address that no authenticated check has come from")      \
+	X(video_shed, "video packets dropped because packet buffers ran low")                             \
 	X(demux_no_memory, "datagrams dropped because no packet buffer was free")                         \
 	/* STUN and ICE */                                                                                \
 	X(stun_malformed, "STUN messages that do not parse")                                              \
@@ -74,6 +75,7 @@
 	/* between loops, and life cycle */                                                               \
 	X(relay_out, "packets copied to another loop")                                                    \
 	X(relay_dropped, "packets dropped because the ring to another loop was full")                     \
+	X(late_dropped, "messages and events lost because too many waited for room")                     \
 	X(commands, "commands executed")                                                                  \
 	X(transports_opened, "transports opened")                                                         \
 	X(transports_closed, "transports closed")                                                         \
