@@ -139,7 +139,7 @@ compile_commands.json: Makefile               ## for editors and clang-tidy
 		END { print "\n]" }' >$@
 
 tidy: compile_commands.json                   ## clang-tidy over the product
-	@printf '%s\n' $(filter %.c,$(SOURCES)) | xargs -P $(JOBS) -n 4 clang-tidy -p . --quiet && echo "tidy: 1 passed, 0 failed"
+	@printf '%s\n' $(filter %.c,$(SOURCES)) | xargs -P $(JOBS) -n 1 clang-tidy -p . --quiet && echo "tidy: 1 passed, 0 failed"
 
 install: $(B)/sluice                          ## into DESTDIR and PREFIX
 	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
