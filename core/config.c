@@ -566,9 +566,15 @@ static int check_addresses(const struct sl_config *c, struct sl_config_error *e)
 {
 	struct sl_addr a;
 
-	for (size_t i = 0; i < c->media.bind.n; i++)
+	for (size_t i = 0; i < c->media.bind.n; i++) {
 		if (sl_addr_parse_ip(sl_str_z(c->media.bind.at[i]), &a) < 0)
 			return refuse(e, "media.bind: an entry is no IP address; write 192.0.2.1 or 2001:db8::1");
+		/* A candidate is a socket: the wildcard is no address that a peer could be told. */
+		if (sl_addr_is_any(&a))
+			return refuse(e, "media.bind: 0.0.0.0 and :: are no addresses of their own; leave it empty for every interface");
+	}
+	if (c->media.port + SL_MAX(c->loops, 1u) > 65536)
+		return refuse(e, "media.port: the loops' ports follow the first; use a lower one");
 	for (size_t i = 0; i < c->media.announce.n; i++) {
 		if (sl_addr_parse(sl_str_z(c->media.announce.at[i]), &a) < 0)
 			return refuse(e, "media.announce: an entry is neither ip nor ip:port; write 203.0.113.7 or 203.0.113.7:10000");

@@ -4,7 +4,9 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -68,6 +70,25 @@ static int read_pem(const char *path, char *buf, size_t cap, struct sl_core_why 
 	return SL_EIO;
 }
 
+int sl_core_check_key_file(const char *path, struct sl_core_why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		sl_fmt(why->text, sizeof(why->text), "cannot read %s: %s", path, strerror(errno));
+		return SL_EIO;
+	}
+	if (st.st_uid != geteuid() && st.st_uid != 0) {
+		sl_fmt(why->text, sizeof(why->text), "%s belongs to another user; chown it to the user that runs sluice", path);
+		return SL_EIO;
+	}
+	if (st.st_mode & S_IRWXO) {
+		sl_fmt(why->text, sizeof(why->text), "%s is a key that everybody may read; chmod 600 it", path);
+		return SL_EIO;
+	}
+	return SL_OK;
+}
+
 static int load_cert(struct sl_core *c, const struct sl_config *conf, struct sl_core_why *why)
 {
 	char *cert;
@@ -79,6 +100,8 @@ static int load_cert(struct sl_core *c, const struct sl_config *conf, struct sl_
 	cert = sl_zalloc(PEM_MAX);
 	key = sl_zalloc(PEM_MAX);
 	err = cert && key ? read_pem(conf->dtls.cert, cert, PEM_MAX, why) : SL_ENOMEM;
+	if (!err)
+		err = sl_core_check_key_file(conf->dtls.key, why);
 	if (!err)
 		err = read_pem(conf->dtls.key, key, PEM_MAX, why);
 	if (!err) {
@@ -107,6 +130,7 @@ static int find_binds(const struct sl_config *conf, struct sl_loop_conf *lc, str
 {
 	lc->bind_count = conf->media.bind.n ? parse_list(&conf->media.bind, lc->binds, SL_CORE_LOCALS_MAX)
 					    : sl_udp_interfaces(lc->binds, SL_CORE_LOCALS_MAX);
+	lc->found = conf->media.bind.n == 0;
 	if (lc->bind_count > 0)
 		return SL_OK;
 	sl_fmt(why->text, sizeof(why->text), "no network address to receive media on; set media.bind");
@@ -476,6 +500,15 @@ static bool announced(const struct sl_core *c, uint8_t family)
 	return false;
 }
 
+/* Of the first socket of that family, or of any. */
+static uint16_t port_of(const struct sl_addr *locals, size_t count, uint8_t family)
+{
+	for (size_t i = 0; i < count; i++)
+		if (locals[i].family == family)
+			return locals[i].port;
+	return count ? locals[0].port : 0;
+}
+
 static void add_candidate(struct sl_core_cand *out, const struct sl_addr *addr, size_t i)
 {
 	*out = (struct sl_core_cand){.addr = *addr, .priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i)), .type = "host"};
@@ -492,7 +525,7 @@ size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core
 		struct sl_addr a = c->announce[i];
 
 		/* The port of an announced ip:port stands for loop 0, the others follow; a bare ip has the socket's own. */
-		a.port = (uint16_t)(a.port ? a.port + loop : sl_core_port(c, loop));
+		a.port = (uint16_t)(a.port ? a.port + loop : port_of(locals, count, a.family));
 		add_candidate(&out[n], &a, n);
 	}
 	for (size_t i = 0; i < count && n < cap; i++)
@@ -506,6 +539,11 @@ size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core
 const struct sl_stats *sl_core_stats(const struct sl_core *c, unsigned loop)
 {
 	return &sl_loop_engine(c->loops[loop])->stats;
+}
+
+size_t sl_core_sockets(const struct sl_core *c, unsigned loop, struct sl_addr *out, size_t cap)
+{
+	return sl_loop_locals(c->loops[loop], out, cap);
 }
 
 uint16_t sl_core_port(const struct sl_core *c, unsigned loop)

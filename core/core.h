@@ -135,8 +135,12 @@ size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_c
 const struct sl_stats *sl_core_stats(const struct sl_core *core, unsigned loop);
 uint32_t sl_core_transports(const struct sl_core *core, unsigned loop);
 uint16_t sl_core_port(const struct sl_core *core, unsigned loop);
+/* The sockets of a loop; returns how many. */
+size_t sl_core_sockets(const struct sl_core *core, unsigned loop, struct sl_addr *out, size_t cap);
 /* How long a handshake that came now would wait, estimated. Past `dtls.queue_ms` refuse new sessions (503). */
 int64_t sl_core_handshake_wait_us(const struct sl_core *core);
+/* T53: a key file must be ours or root's and closed to others. SL_OK, or SL_EIO with *why and the mend. */
+SL_MUST_USE int sl_core_check_key_file(const char *path, struct sl_core_why *why);
 /* Number that stands for (codec, what of its fmtp decides the bitstream): same bitstream, same number. */
 uint32_t sl_core_format(enum sl_codec codec, const char *what);
 

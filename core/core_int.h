@@ -294,7 +294,7 @@ struct sl_transport {
 	enum sl_transport_phase phase;
 	enum sl_close_cause cause;
 	struct sl_list in_dead;
-	bool dtls_client, dtls_started, dtls_done, disconnected, twcc_rx, rsize;
+	bool dtls_client, dtls_done, disconnected, twcc_rx, rsize;
 	struct sl_fingerprint fps[SL_DTLS_FINGERPRINTS_MAX];
 	size_t fp_count;
 	struct sl_path dtls_path;               /* where the last handshake datagram came from */
@@ -305,12 +305,15 @@ struct sl_transport {
 	uint32_t srtcp_index;
 	uint16_t twcc_seq;
 	uint32_t twcc_media;                    /* an SSRC of the peer's for the feedback's media field */
-	int64_t opened_us, last_in_us, dtls_done_us, hs_free_us;
+	int64_t opened_us, last_in_us, dtls_done_us;
+	int64_t path_us;                        /* when ICE first found a way; 0: not yet */
+	int64_t quick_us;                       /* until then a packet on the pair in use needs no look at ICE */
 	struct sl_timer ice_timer, hs_timer, rtcp_timer, twcc_timer;
 	struct sl_clockmap clock;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
 	int64_t unknown_refill_us;
 	int unknown_left;                       /* unknown SSRCs we still look at this second (T16) */
+	int64_t rtt_us;                         /* by the answer to our reference time; -1 unknown */
 	uint32_t rrtr_ssrc, rrtr_mid32;         /* peer's receiver reference time to answer */
 	int64_t rrtr_us;
 	char detail[96];
@@ -375,7 +378,8 @@ struct sl_publisher {
 	struct sl_level level;
 	int64_t level_sent_us;
 	uint8_t fir_seq;
-	bool seen, use_fir, relay_full;
+	uint8_t keyframe_tries;                 /* requests since anybody wanted one or one came */
+	bool seen, relay_full;
 	uint8_t codec;                          /* of the last packet, for SL_EV_MEDIA */
 	uint64_t keyframes;
 	struct sl_timer timer;                  /* NACK and key-frame requests */
@@ -421,6 +425,8 @@ void sl_replica_release(struct sl_replica *r);
 void sl_replica_gone(struct sl_replica *r);
 /* Keeps the packet and forwards it to every subscriber. Takes a reference of its own. */
 void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt);
+/* Packets run low: every ring gives up the older half of what it keeps. */
+void sl_replica_reclaim(struct sl_engine *e);
 struct sl_pkt *sl_replica_find(const struct sl_replica *r, uint64_t seq);
 void sl_replica_want_keyframe(struct sl_replica *r);
 void sl_replica_clock(struct sl_replica *r, uint32_t rtp_ts, uint32_t clock_hz, int64_t our_us);
@@ -522,6 +528,7 @@ struct sl_loop_conf {
 	struct sl_engine_conf engine;
 	struct sl_addr binds[SL_CORE_LOCALS_MAX];
 	size_t bind_count;
+	bool found;                             /* the addresses are the interfaces' own: one that does not open is left out */
 	struct sl_hs_pool *hs_pool;
 	struct sl_loop **peers;                 /* all loops, by number; filled before they start */
 	unsigned loops;

@@ -211,8 +211,12 @@ int64_t sl_engine_deadline_us(const struct sl_engine *e)
 
 struct sl_pkt *sl_pkt_new(struct sl_engine *e)
 {
-	struct sl_pkt *p = sl_slab_get(&e->packets);
+	struct sl_pkt *p;
 
+	/* What rings keep is for retransmissions; new packets come first (M7). */
+	if (e->packets.nfree < e->packets.count / 8)
+		sl_replica_reclaim(e);
+	p = sl_slab_get(&e->packets);
 	if (!p) {
 		sl_stat_inc(&e->stats, SL_STAT_demux_no_memory);
 		return NULL;

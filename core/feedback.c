@@ -4,7 +4,8 @@
  * requests (NACK, PLI, FIR) and transport-cc feedback leave when they are due, reduced-size where negotiated. */
 #include "core/core_int.h"
 
-enum { REPORT_US = 1000000, COMPOUND_MAX = 1200, BLOCKS = 31, NACKS = 200, TWCC_ROUNDS = 8 };
+enum { REPORT_US = 1000000, COMPOUND_MAX = 1200, BLOCKS = 31, NACKS = 200, TWCC_ROUNDS = 8, SR_ROOM = 80, RR_ROOM = 800,
+       REMB_ROOM = 100, RTT_MAX_MID32 = 10 * 65536, KEYFRAME_TRIES = 60, NO_WAY_US = 50000 };
 
 static const char cname[] = "sluice";
 
@@ -21,7 +22,7 @@ static void report_about_us(struct sl_transport *t, const struct sl_report *r)
 /* The round trip to a peer, as its reports about us show it: publishers of the same transport ask again by it. */
 static void share_rtt(struct sl_transport *t)
 {
-	int64_t rtt_us = sl_ice_rtt_us(&t->ice);
+	int64_t rtt_us = t->rtt_us >= 0 ? t->rtt_us : sl_ice_rtt_us(&t->ice);
 
 	SL_LIST_EACH(n, tmp, &t->subscribers) {
 		const struct sl_subscriber *s = SL_LIST_AT(n, struct sl_subscriber, in_transport);
@@ -131,12 +132,29 @@ static bool on_psfb(struct sl_transport *t, const struct sl_rtcp *p, int64_t rx_
 	return n >= 0;
 }
 
+/* RFC 3611 section 4.5: the peer's answer to our reference time. Read like an LSR and its delay. */
+static void on_dlrr(struct sl_transport *t, const struct sl_rtcp *p, int64_t rx_us)
+{
+	uint32_t lrr;
+	uint32_t dlrr;
+	uint32_t now_mid32;
+	int32_t rtt;
+
+	if (sl_rtcp_read_dlrr(*p, t->rtcp_ssrc, &lrr, &dlrr) != SL_OK || !lrr)
+		return;
+	now_mid32 = sl_ntp_mid32(sl_ntp_from_us((uint64_t)(rx_us + t->eng->conf.ntp_offset_us)));
+	rtt = (int32_t)(now_mid32 - lrr - dlrr);
+	if (rtt < RTT_MAX_MID32)
+		t->rtt_us = SL_MAX(rtt, 0) * SL_SEC / 65536;
+}
+
 /* RFC 3611: Chromium asks with a receiver reference time; the answer rides on the next report. */
 static bool on_xr(struct sl_transport *t, const struct sl_rtcp *p, int64_t rx_us)
 {
 	uint64_t ntp;
 	int err = sl_rtcp_read_rrtr(*p, &t->rrtr_ssrc, &ntp);
 
+	on_dlrr(t, p, rx_us);
 	if (err == SL_OK) {
 		t->rrtr_mid32 = sl_ntp_mid32(ntp);
 		t->rrtr_us = rx_us;
@@ -227,6 +245,11 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 	struct sl_egress *slot;
 	struct sl_wr w;
 
+	/* Nobody listens, or nothing answers: whoever comes, or still waits when packets come, wants one again. */
+	if ((!p->home && !p->loops) || p->keyframe_tries >= KEYFRAME_TRIES) {
+		sl_kf_arrived(&p->kf, e->now_us);
+		return;
+	}
 	/* Without keys or an SSRC there is nobody to ask yet: the wish stays. */
 	if (!c || !p->ssrc || !t->tx_key || !sl_ice_path(&t->ice))
 		return;
@@ -240,6 +263,7 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 			sl_rtcp_write_pli(&w, t->rtcp_ssrc, p->ssrc);
 		else
 			sl_rtcp_write_fir(&w, t->rtcp_ssrc, p->ssrc, p->fir_seq++);
+		p->keyframe_tries++;
 		sl_stat_inc(&e->stats, SL_STAT_pli_sent);
 		send_compound(t, slot, &w);
 	}
@@ -250,13 +274,16 @@ void sl_feedback_twcc(struct sl_transport *t)
 {
 	struct sl_engine *e = t->eng;
 	bool more = true;
+	int64_t soonest_us = SL_MS;
 
 	for (int i = 0; t->twcc && more && i < TWCC_ROUNDS; i++) {
 		struct sl_egress *slot = sl_egress_slot(t);
 		struct sl_wr w;
 
-		if (!slot)
+		if (!slot) {
+			soonest_us = NO_WAY_US;
 			break;
+		}
 		w = sl_wr(slot->plain, COMPOUND_MAX);
 		begin_feedback(t, &w);
 		more = sl_twcc_rx_write(t->twcc, t->rtcp_ssrc, t->twcc_media, e->now_us, &w);
@@ -266,7 +293,7 @@ void sl_feedback_twcc(struct sl_transport *t)
 		send_compound(t, slot, &w);
 	}
 	if (t->twcc)
-		sl_timer_arm(&e->wheel, &t->twcc_timer, SL_MAX(sl_twcc_rx_deadline_us(t->twcc), e->now_us + SL_MS));
+		sl_timer_arm(&e->wheel, &t->twcc_timer, SL_MAX(sl_twcc_rx_deadline_us(t->twcc), e->now_us + soonest_us));
 }
 
 /* Our time of the last packet that this subscriber got: by its publisher's clock, or by arrival before its first SR. */
@@ -279,46 +306,95 @@ static int64_t capture_us(const struct sl_subscriber *s)
 	return r->clock_us + sl_ticks_to_us(sl_seq32_diff(r->clock_rtp, s->last_ts_in), r->clock_hz);
 }
 
-static void write_srs(struct sl_transport *t, struct sl_wr *w)
-{
-	struct sl_engine *e = t->eng;
+/* A regular report may be larger than a datagram: then it goes on in the next one. */
+struct report {
+	struct sl_transport *t;
+	struct sl_egress *slot;         /* NULL: there is no way to the peer */
+	struct sl_wr w;
+};
 
-	SL_LIST_EACH(n, tmp, &t->subscribers) {
+static void report_begin(struct report *r, struct sl_transport *t)
+{
+	r->t = t;
+	r->slot = sl_egress_slot(t);
+	if (r->slot)
+		r->w = sl_wr(r->slot->plain, COMPOUND_MAX);
+}
+
+static void report_end(struct report *r)
+{
+	if (r->slot)
+		send_compound(r->t, r->slot, &r->w);
+	r->slot = NULL;
+}
+
+/* Room for so many bytes more, in this compound or in a new one. */
+static bool report_room(struct report *r, size_t bytes)
+{
+	if (r->slot && sl_wr_left(&r->w) < bytes) {
+		report_end(r);
+		report_begin(r, r->t);
+	}
+	return r->slot != NULL;
+}
+
+static void write_srs(struct report *r)
+{
+	struct sl_engine *e = r->t->eng;
+
+	SL_LIST_EACH(n, tmp, &r->t->subscribers) {
 		struct sl_subscriber *s = SL_LIST_AT(n, struct sl_subscriber, in_transport);
 		struct sl_sender_info si;
 
-		if (!s->tx.packets || !s->replica || s->fresh || sl_wr_left(w) < 100)
+		if (!s->tx.packets || !s->replica || s->fresh || !report_room(r, SR_ROOM))
 			continue;
 		sl_tx_sr(&s->tx, s->conf.ssrc, sl_ntp_from_us((uint64_t)(capture_us(s) + e->conf.ntp_offset_us)), s->last_ts_out,
 			 e->now_us, &si);
-		sl_rtcp_write_sr(w, &si, NULL, 0);
-		sl_rtcp_write_sdes(w, s->conf.ssrc, s->conf.cname[0] ? s->conf.cname : cname);
+		sl_rtcp_write_sr(&r->w, &si, NULL, 0);
+		sl_rtcp_write_sdes(&r->w, s->conf.ssrc, s->conf.cname[0] ? s->conf.cname : cname);
 	}
 }
 
-static void write_rrs(struct sl_transport *t, struct sl_wr *w)
+static void flush_blocks(struct report *r, const struct sl_report *blocks, int count)
 {
+	if (!report_room(r, RR_ROOM))
+		return;
+	sl_rtcp_write_rr(&r->w, r->t->rtcp_ssrc, blocks, count);
+	sl_rtcp_write_sdes(&r->w, r->t->rtcp_ssrc, cname);
+}
+
+/* With our reference time (RFC 3611 section 4.4): the answer to it is the only way to learn the round trip to a peer
+ * that we send no media to. */
+static void write_rrs(struct report *r)
+{
+	struct sl_engine *e = r->t->eng;
 	struct sl_report blocks[BLOCKS];
 	int count = 0;
+	bool any = false;
 
-	SL_LIST_EACH(n, tmp, &t->publishers) {
+	SL_LIST_EACH(n, tmp, &r->t->publishers) {
 		struct sl_publisher *p = SL_LIST_AT(n, struct sl_publisher, in_transport);
 
-		if (!p->rx.started || count == BLOCKS)
+		if (!p->rx.started)
 			continue;
-		sl_rx_report(&p->rx, p->ssrc, t->eng->now_us, &blocks[count]);
+		sl_rx_report(&p->rx, p->ssrc, e->now_us, &blocks[count]);
 		p->fraction_lost = blocks[count].fraction_lost;
-		count++;
+		any = true;
+		if (++count < BLOCKS)
+			continue;
+		flush_blocks(r, blocks, count);
+		count = 0;
 	}
-	if (count == 0 && sl_wr_len(w) > 0)
-		return;
-	sl_rtcp_write_rr(w, t->rtcp_ssrc, blocks, count);
-	sl_rtcp_write_sdes(w, t->rtcp_ssrc, cname);
+	if (count > 0 || (r->slot && sl_wr_len(&r->w) == 0))
+		flush_blocks(r, blocks, count);
+	if (any && report_room(r, 20))
+		sl_rtcp_write_rrtr(&r->w, r->t->rtcp_ssrc, sl_ntp_from_us((uint64_t)(e->now_us + e->conf.ntp_offset_us)));
 }
 
 /* REMB where transport-cc was not agreed, or where somebody set a cap; halved while loss is over a tenth. */
-static void write_remb(struct sl_transport *t, struct sl_wr *w)
+static void write_remb(struct report *r)
 {
+	struct sl_transport *t = r->t;
 	const struct sl_engine_conf *conf = &t->eng->conf;
 	uint32_t ssrcs[16];
 	uint64_t bps = 0;
@@ -335,17 +411,19 @@ static void write_remb(struct sl_transport *t, struct sl_wr *w)
 		bps += p->fraction_lost > 25 ? cap / 2 : cap;
 		ssrcs[count++] = p->ssrc;
 	}
-	if (count == 0)
+	if (count == 0 || !report_room(r, REMB_ROOM))
 		return;
-	sl_rtcp_write_remb(w, t->rtcp_ssrc, bps, ssrcs, count);
+	sl_rtcp_write_remb(&r->w, t->rtcp_ssrc, bps, ssrcs, count);
 	sl_stat_inc(&t->eng->stats, SL_STAT_remb_sent);
 }
 
-static void write_dlrr(struct sl_transport *t, struct sl_wr *w)
+static void write_dlrr(struct report *r)
 {
-	if (!t->rrtr_us)
+	struct sl_transport *t = r->t;
+
+	if (!t->rrtr_us || !report_room(r, 24))
 		return;
-	sl_rtcp_write_dlrr(w, t->rtcp_ssrc, t->rrtr_ssrc, t->rrtr_mid32,
+	sl_rtcp_write_dlrr(&r->w, t->rtcp_ssrc, t->rrtr_ssrc, t->rrtr_mid32,
 			   (uint32_t)((t->eng->now_us - t->rrtr_us) * 65536 / SL_SEC));
 	t->rrtr_us = 0;
 }
@@ -353,17 +431,14 @@ static void write_dlrr(struct sl_transport *t, struct sl_wr *w)
 void sl_feedback_report(struct sl_transport *t)
 {
 	struct sl_engine *e = t->eng;
-	struct sl_egress *slot = sl_egress_slot(t);
-	struct sl_wr w;
+	struct report r;
 
 	/* RFC 3550 section 6.2: half to one and a half of the interval, so that peers do not fall into step. */
 	sl_timer_arm(&e->wheel, &t->rtcp_timer, e->now_us + REPORT_US / 2 + sl_rng_u32(&e->rng) % REPORT_US);
-	if (!slot)
-		return;
-	w = sl_wr(slot->plain, COMPOUND_MAX);
-	write_srs(t, &w);
-	write_rrs(t, &w);
-	write_remb(t, &w);
-	write_dlrr(t, &w);
-	send_compound(t, slot, &w);
+	report_begin(&r, t);
+	write_srs(&r);
+	write_rrs(&r);
+	write_remb(&r);
+	write_dlrr(&r);
+	report_end(&r);
 }

@@ -55,7 +55,7 @@ static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const str
 	if (s->pt && s->pt_format == pkt->format && s->pt_codec == pkt->codec)
 		return s->pt;
 	/* The source changed its codec: go on at its next key frame. */
-	if (s->pt_codec && s->conf.kind == SL_VIDEO)
+	if (s->pt_codec && (s->conf.kind == SL_VIDEO || sl_codec_info((enum sl_codec)pkt->codec)->clock_hz != s->tx.clock_hz))
 		s->fresh = true;
 	s->pt_format = pkt->format;
 	s->pt_codec = pkt->codec;

@@ -243,10 +243,16 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 {
 	struct sl_engine_conf *ec = &l->conf.engine;
 
-	for (size_t i = 0; i < l->conf.bind_count; i++) {
+	for (size_t k = 0; k < l->conf.bind_count; k++) {
+		size_t i = l->socket_count;
 		struct sl_socket *s = &l->sockets[i];
-		int err = sl_udp_open(&s->udp, &l->conf.binds[i], why);
+		int err = sl_udp_open(&s->udp, &l->conf.binds[k], why);
 
+		/* An IPv6 address that is still tentative, for one, cannot be bound yet. */
+		if (err && l->conf.found) {
+			SL_LOG(WARN, LOOP, "address left out", SL_KS("why", why->text));
+			continue;
+		}
 		if (err)
 			return err;
 		l->socket_count++;
@@ -258,7 +264,7 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 		ec->allow_loopback |= sl_addr_is_loopback(&s->udp.local);
 	}
 	ec->local_count = l->socket_count;
-	return SL_OK;
+	return l->socket_count > 0 ? SL_OK : SL_EIO;
 }
 
 static int init_rings(struct sl_loop *l)

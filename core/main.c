@@ -123,6 +123,18 @@ static const char *host_for_url(const struct sl_config *c, char buf[SL_CONFIG_TE
 	return buf;
 }
 
+static void say_loop(const struct server *s, unsigned loop)
+{
+	struct sl_addr at[SL_CORE_LOCALS_MAX];
+	size_t n = sl_core_sockets(s->core, loop, at, SL_CORE_LOCALS_MAX);
+	char text[SL_ADDR_TEXT];
+
+	printf("%s{\"loop\":%u,\"port\":%u,\"addresses\":[", loop ? "," : "", loop, sl_core_port(s->core, loop));
+	for (size_t i = 0; i < n; i++)
+		printf("%s\"%s\"", i ? "," : "", sl_addr_text(&at[i], text));
+	printf("]}");
+}
+
 /* One JSON object in one line, with the ports that were really taken. */
 static void say_ready(struct server *s)
 {
@@ -133,7 +145,7 @@ static void say_ready(struct server *s)
 	printf("{\"ready\":true,\"version\":\"%s\",\"pid\":%d,\"http\":{\"url\":\"%s://%s:%u/\",\"port\":%u},\"media\":[", SLUICE_VERSION,
 	       (int)getpid(), scheme, host_for_url(&s->conf, host), port, port);
 	for (unsigned i = 0; i < sl_core_loops(s->core); i++)
-		printf("%s{\"loop\":%u,\"port\":%u}", i ? "," : "", i, sl_core_port(s->core, i));
+		say_loop(s, i);
 	printf("]}\n");
 	fflush(stdout);
 }

@@ -109,14 +109,16 @@ void sl_publisher_free(struct sl_publisher *p)
 
 /* ---- whose is this SSRC ---- */
 
-static bool mid_is(const struct sl_publisher *p, const struct sl_pkt *pkt)
+enum mid { MID_ABSENT, MID_OTHER, MID_OURS };
+
+static enum mid mid_of(const struct sl_publisher *p, const struct sl_pkt *pkt)
 {
 	struct sl_exts exts;
 	size_t n = strlen(p->conf.mid);
 
 	if (sl_ext_read(pkt->data, &pkt->rtp, &p->conf.exts, &exts) <= 0 || !sl_ext_has(&exts, SL_EXT_MID))
-		return false;
-	return exts.len[SL_EXT_MID] == n && memcmp(pkt->data + exts.off[SL_EXT_MID], p->conf.mid, n) == 0;
+		return MID_ABSENT;
+	return exts.len[SL_EXT_MID] == n && memcmp(pkt->data + exts.off[SL_EXT_MID], p->conf.mid, n) == 0 ? MID_OURS : MID_OTHER;
 }
 
 static struct sl_publisher *by_ssrc(struct sl_transport *t, uint32_t ssrc)
@@ -139,9 +141,11 @@ static struct sl_publisher *by_mid_or_pt(struct sl_transport *t, const struct sl
 	SL_LIST_EACH(n, tmp, &t->publishers) {
 		struct sl_publisher *p = SL_LIST_AT(n, struct sl_publisher, in_transport);
 
-		if (!p->codec_at[pkt->rtp.pt])
+		enum mid mid = mid_of(p, pkt);
+
+		if (!p->codec_at[pkt->rtp.pt] || mid == MID_OTHER)
 			continue;
-		if (mid_is(p, pkt))
+		if (mid == MID_OURS)
 			return p;
 		fits++;
 		only = p;
@@ -274,6 +278,7 @@ static void look_inside(struct sl_publisher *p, struct sl_pkt *pkt, const struct
 	if (!pkt->keyframe)
 		return;
 	p->keyframes++;
+	p->keyframe_tries = 0;
 	sl_stat_inc(&e->stats, SL_STAT_keyframes);
 	sl_kf_arrived(&p->kf, e->now_us);
 	sl_timer_arm_by(&e->wheel, &p->timer, sl_kf_deadline_us(&p->kf));
@@ -327,12 +332,19 @@ static int64_t number(struct sl_publisher *p, const struct sl_pkt *pkt, bool rtx
 	return seq;
 }
 
+/* Tones and comfort noise come between the packets of a codec: that is no change of it. */
+static bool is_interlude(const struct sl_track_codec *c)
+{
+	return c->codec == SL_TELEPHONE_EVENT || c->codec == SL_COMFORT_NOISE;
+}
+
 static void tell_media(struct sl_publisher *p, const struct sl_track_codec *c)
 {
 	struct sl_core_event ev = {.type = SL_EV_MEDIA, .transport = p->t->id, .tag = p->t->tag, .track = p->id, .codec = c->codec};
 
-	if (p->seen && p->codec == c->codec)
+	if (is_interlude(c) || (p->seen && p->codec == c->codec))
 		return;
+	p->rx.clock_hz = sl_codec_info(c->codec)->clock_hz;
 	p->seen = true;
 	p->codec = (uint8_t)c->codec;
 	sl_engine_event(p->t->eng, &ev);
@@ -392,6 +404,7 @@ void sl_publisher_want_keyframe(struct sl_publisher *p)
 
 	if (p->conf.kind != SL_VIDEO)
 		return;
+	p->keyframe_tries = 0;
 	sl_kf_want(&p->kf, e->now_us);
 	sl_timer_arm_by(&e->wheel, &p->timer, sl_kf_deadline_us(&p->kf));
 }

@@ -214,6 +214,17 @@ void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
 		forward(r, SL_LIST_AT(n, struct sl_subscriber, in_replica), pkt);
 }
 
+void sl_replica_reclaim(struct sl_engine *e)
+{
+	uint32_t cursor = 0;
+	uint64_t id;
+	struct sl_replica *r;
+
+	while ((r = sl_pool_next(&e->replicas, &cursor, &id)))
+		for (uint64_t until = r->started ? (r->oldest + r->top) / 2 + 1 : 0; r->oldest < until;)
+			drop_oldest(r);
+}
+
 struct sl_pkt *sl_replica_find(const struct sl_replica *r, uint64_t seq)
 {
 	struct sl_pkt *p;

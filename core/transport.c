@@ -7,7 +7,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
-enum { HS_KEEP_US = 10 * 1000000, HS_AGAIN_US = 100000 };
+enum { HS_KEEP_US = 10 * 1000000, HS_AGAIN_US = 100000, HS_LIFE_US = 30 * 1000000, QUICK_US = 50000, PAIRS_TOLD = 6 };
 
 static void ice_timer(struct sl_timer *timer, int64_t now_us);
 static void hs_timer(struct sl_timer *timer, int64_t now_us);
@@ -88,6 +88,7 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e, const struc
 	t->eng = e;
 	t->tag = conf->tag;
 	t->dtls_client = conf->dtls_client;
+	t->rtt_us = -1;
 	t->opened_us = t->last_in_us = e->now_us;
 	t->tid_tag = sl_rng_u32(&e->rng);
 	t->rtcp_ssrc = sl_rng_u32(&e->rng) | 1;
@@ -306,11 +307,21 @@ static void tell(struct sl_transport *t, int type)
 	sl_engine_event(t->eng, &ev);
 }
 
+static void log_connected(const struct sl_transport *t)
+{
+	const struct sl_path *path = sl_ice_path(&t->ice);
+
+	SL_LOG(INFO, DTLS, "connected", SL_KU("transport", t->id), SL_KA("remote", path ? &path->remote : &t->dtls_path.remote),
+	       SL_KS("srtp", sl_srtp_profile_name(sl_srtp_key_profile(t->tx_key))), SL_KS("role", t->dtls_client ? "client" : "server"),
+	       SL_KI("took_ms", (t->eng->now_us - t->opened_us) / SL_MS));
+}
+
 static void connected(struct sl_transport *t)
 {
 	t->phase = SL_T_CONNECTED;
 	t->dtls_done_us = t->eng->now_us;
 	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_handshakes);
+	log_connected(t);
 	tell(t, SL_EV_CONNECTED);
 	sl_timer_arm_by(&t->eng->wheel, &t->rtcp_timer, t->eng->now_us + 100 * SL_MS);
 	/* Who waits for a picture asks for it now: before, there was no way to. */
@@ -326,8 +337,15 @@ static void connected(struct sl_transport *t)
 
 void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool media)
 {
-	t->last_in_us = t->eng->now_us;
+	const struct sl_path *used = sl_ice_path(&t->ice);
+	int64_t now_us = t->eng->now_us;
+
+	t->last_in_us = now_us;
 	t->rx_packets += media;
+	/* Packets on the pair in use tell ICE nothing but "still here", and that every 50 ms. */
+	if (now_us < t->quick_us && used && sl_path_eq(used, path))
+		return;
+	t->quick_us = t->phase == SL_T_CONNECTED && !t->hs ? now_us + QUICK_US : 0;
 	sl_ice_on_authentic(&t->ice, path, media, t->eng->now_us);
 	/* RFC 6347 section 4.2.4: the last flight may be asked for again until the peer shows that it has the keys. */
 	if (media && t->hs && !t->hs->busy && t->dtls_done)
@@ -364,16 +382,72 @@ static void remember_path(struct sl_transport *t, const struct sl_path *path)
 
 static void start_dtls(struct sl_transport *t, int64_t age_us);
 
+static void dtls_timed_out(struct sl_transport *t)
+{
+	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_failed);
+	sl_fmt(t->detail, sizeof(t->detail), "%s", "ICE found a way, but the DTLS handshake did not finish");
+	sl_transport_close(t, SL_CLOSE_DTLS);
+}
+
+static void log_path(const struct sl_transport *t, const struct sl_path *path)
+{
+	const struct sl_engine *e = t->eng;
+
+	if (path->sock < e->conf.local_count)
+		SL_LOG(DEBUG, ICE, "pair in use", SL_KU("transport", t->id), SL_KA("remote", &path->remote),
+		       SL_KA("local", &e->conf.locals[path->sock].addr));
+}
+
+static void on_path(struct sl_transport *t, const struct sl_path *path)
+{
+	if (!path->remote.family) {
+		SL_LOG(DEBUG, ICE, "no pair in use", SL_KU("transport", t->id));
+		return;
+	}
+	log_path(t, path);
+	if (!t->path_us) {
+		t->path_us = t->eng->now_us;
+		/* Until there are keys this timer bounds the handshake's life. */
+		sl_timer_arm(&t->eng->wheel, &t->rtcp_timer, t->path_us + HS_LIFE_US);
+	}
+	start_dtls(t, 0);
+}
+
+/* What was tried and what came back, in one line: the question of whoever cannot connect. */
+static void log_pairs(const struct sl_transport *t)
+{
+	struct sl_ice_pair_info pairs[PAIRS_TOLD];
+	size_t n = sl_ice_pairs(&t->ice, pairs, PAIRS_TOLD);
+	char text[480];
+	struct sl_buf b = sl_buf(text, sizeof(text));
+
+	for (size_t i = 0; i < SL_MIN(n, (size_t)PAIRS_TOLD); i++) {
+		char remote[SL_ADDR_TEXT];
+
+		sl_buf_fmt(&b, "%s%s %s: %u checks in, %u sent, %u answered", i ? "; " : "", sl_ice_type_name(pairs[i].remote_type),
+			   sl_addr_text(&pairs[i].path.remote, remote), pairs[i].requests_in, pairs[i].checks_sent, pairs[i].responses_in);
+	}
+	SL_LOG(INFO, ICE, "connectivity lost", SL_KU("transport", t->id), SL_KU("pairs", n), SL_KSTR("tried", sl_str(b.p, b.n)));
+}
+
+static void ice_failed(struct sl_transport *t)
+{
+	log_pairs(t);
+	if (t->phase != SL_T_CONNECTED && t->path_us)
+		dtls_timed_out(t);
+	else
+		sl_transport_close(t, t->phase == SL_T_CONNECTED ? SL_CLOSE_TIMEOUT : SL_CLOSE_NEVER_CONNECTED);
+}
+
 static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
 {
 	if (ev->type == SL_ICE_EV_PATH) {
-		if (ev->path.remote.family)
-			start_dtls(t, 0);
+		on_path(t, &ev->path);
 		return;
 	}
 	switch (ev->state) {
 	case SL_ICE_FAILED:
-		sl_transport_close(t, t->phase == SL_T_CONNECTED ? SL_CLOSE_TIMEOUT : SL_CLOSE_NEVER_CONNECTED);
+		ice_failed(t);
 		break;
 	case SL_ICE_DISCONNECTED:
 		t->disconnected = true;
@@ -437,6 +511,7 @@ static void evict_hs(struct sl_engine *e, int64_t age_us)
 			continue;
 		if (e->now_us - hs->since_us < age_us)
 			return;
+		SL_LOG(DEBUG, DTLS, "handshake evicted: the table is full", SL_KU("transport", t->id));
 		drop_hs(t);
 		if (t->dtls_client && !t->dtls_done)
 			sl_timer_arm_by(&e->wheel, &t->hs_timer, e->now_us + HS_AGAIN_US);
@@ -594,6 +669,7 @@ void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs)
 	if (hs->state == SL_DTLS_FAILED && !t->dtls_done) {
 		sl_stat_inc(&e->stats, hs->cause == SL_DTLS_FINGERPRINT ? SL_STAT_dtls_bad_fingerprint : SL_STAT_dtls_failed);
 		sl_fmt(t->detail, sizeof(t->detail), "%s", sl_dtls_cause_text(hs->cause));
+		SL_LOG(INFO, DTLS, "handshake failed", SL_KU("transport", t->id), SL_KS("why", t->detail));
 		sl_transport_close(t, SL_CLOSE_DTLS);
 		return;
 	}
@@ -677,8 +753,13 @@ struct sl_source *sl_transport_add_source(struct sl_transport *t, uint32_t ssrc)
 
 static void rtcp_timer(struct sl_timer *timer, int64_t now_us)
 {
+	struct sl_transport *t = SL_CONTAINER(timer, struct sl_transport, rtcp_timer);
+
 	(void)now_us;
-	sl_feedback_report(SL_CONTAINER(timer, struct sl_transport, rtcp_timer));
+	if (t->phase == SL_T_CONNECTING)
+		dtls_timed_out(t);
+	else
+		sl_feedback_report(t);
 }
 
 static void twcc_timer(struct sl_timer *timer, int64_t now_us)

@@ -71,8 +71,8 @@ static int fail(struct sl_udp *u, const struct sl_addr *local, struct sl_core_wh
 	char text[SL_ADDR_TEXT];
 	int e = errno;
 
-	sl_fmt(why->text, sizeof(why->text), "cannot open UDP %s: %s; is another server running? Set media.port or media.bind",
-	       sl_addr_text(local, text), strerror(e));
+	sl_fmt(why->text, sizeof(why->text), "cannot open UDP %s: %s; %s", sl_addr_text(local, text), strerror(e),
+	       e == EADDRINUSE ? "is another server running? Set media.port" : "check media.bind");
 	sl_udp_close(u);
 	return SL_EIO;
 }

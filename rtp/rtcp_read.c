@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * rtp/rtcp_read.c — the walk over a compound, and one reader per packet type. Every length stands
  * against what is left. */
-#include "rtp/rtp.h"
+#include "rtp/rtp_int.h"
 
 enum { REPORT_LEN = 24, FIR_LEN = 8 };
-enum { XR_RRTR = 4 };
 
 /* RFC 3550 section 6.4.1: |V=2|P|count 5|type 8|length 16, in words without this one|. */
 bool sl_rtcp_next(struct sl_rd *it, struct sl_rtcp *out)
@@ -318,6 +317,41 @@ int sl_rtcp_read_rrtr(struct sl_rtcp p, uint32_t *sender, uint64_t *ntp)
 		*sender = from;
 		*ntp = t;
 		return SL_OK;
+	}
+	return SL_EAGAIN;
+}
+
+/* RFC 3611 section 4.5: sub-blocks of 12 bytes. */
+static bool find_about(struct sl_rd block, uint32_t about, uint32_t *lrr, uint32_t *dlrr)
+{
+	while (sl_rd_left(&block) >= 12) {
+		uint32_t ssrc = sl_rd32(&block);
+		uint32_t last = sl_rd32(&block);
+		uint32_t delay = sl_rd32(&block);
+
+		if (ssrc != about)
+			continue;
+		*lrr = last;
+		*dlrr = delay;
+		return true;
+	}
+	return false;
+}
+
+int sl_rtcp_read_dlrr(struct sl_rtcp p, uint32_t about, uint32_t *lrr, uint32_t *dlrr)
+{
+	sl_rd_skip(&p.body, 4);
+	if (!is(&p, SL_RTCP_XR) || p.body.bad)
+		return SL_EPARSE;
+	while (sl_rd_left(&p.body) > 0) {
+		uint8_t type = (uint8_t)(sl_rd16(&p.body) >> 8);
+		size_t len = 4u * sl_rd16(&p.body);
+		struct sl_rd block = sl_rd_sub(&p.body, len);
+
+		if (p.body.bad)
+			return SL_EPARSE;
+		if (type == XR_DLRR && find_about(block, about, lrr, dlrr))
+			return SL_OK;
 	}
 	return SL_EAGAIN;
 }

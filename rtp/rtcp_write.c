@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * rtp/rtcp_write.c — appends packets to a compound: each whole, or not at all. */
-#include "rtp/rtp.h"
+#include "rtp/rtp_int.h"
 
 enum { REPORTS_MAX = 31, REPORT_LEN = 24, CNAME_MAX = 255, REMB_SSRCS_MAX = 255 };
-enum { SDES_CNAME = 1, XR_DLRR = 5 };
+enum { SDES_CNAME = 1 };
 enum { NACK_SPAN = 16 }; /* packets after the first that one FCI can name */
 
 /* RFC 3550 section 6.4.1: a header, and a writer of exactly the body's room; full when w has no
@@ -196,6 +196,17 @@ void sl_rtcp_write_remb(struct sl_wr *w, uint32_t sender, uint64_t bps, const ui
 }
 
 /* RFC 3611 section 4.5: the answer to a receiver reference time. */
+void sl_rtcp_write_rrtr(struct sl_wr *w, uint32_t sender, uint64_t ntp)
+{
+	struct sl_wr b = begin(w, SL_RTCP_XR, 0, 4 + 4 + 8);
+
+	sl_wr32(&b, sender);
+	sl_wr8(&b, XR_RRTR);
+	sl_wr8(&b, 0);
+	sl_wr16(&b, 2);
+	sl_wr64(&b, ntp);
+}
+
 void sl_rtcp_write_dlrr(struct sl_wr *w, uint32_t sender, uint32_t about, uint32_t lrr,
 			uint32_t dlrr)
 {

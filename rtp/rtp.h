@@ -227,6 +227,9 @@ struct sl_twcc_head {
 SL_MUST_USE int sl_rtcp_read_twcc(struct sl_rtcp p, struct sl_twcc_head *head, struct sl_twcc_packet *out, int cap);
 /* XR (RFC 3611): a receiver reference time of the peer, to be answered with DLRR (Chromium's rcvr-rtt). SL_EAGAIN: none. */
 SL_MUST_USE int sl_rtcp_read_rrtr(struct sl_rtcp p, uint32_t *sender, uint64_t *ntp);
+/* The peer's answer to such a time of ours: its last reference time of `about` and the delay since, both in 1/65536 s.
+ * SL_EAGAIN: none about that SSRC. */
+SL_MUST_USE int sl_rtcp_read_dlrr(struct sl_rtcp p, uint32_t about, uint32_t *lrr, uint32_t *dlrr);
 
 /* ================= rtcp_write.c: appends one packet to a compound; a full writer appends nothing ================= */
 void sl_rtcp_write_sr(struct sl_wr *w, const struct sl_sender_info *si, const struct sl_report *blocks, int n);
@@ -238,6 +241,7 @@ void sl_rtcp_write_nack(struct sl_wr *w, uint32_t sender, uint32_t media, const 
 void sl_rtcp_write_pli(struct sl_wr *w, uint32_t sender, uint32_t media);
 void sl_rtcp_write_fir(struct sl_wr *w, uint32_t sender, uint32_t media, uint8_t seq);
 void sl_rtcp_write_remb(struct sl_wr *w, uint32_t sender, uint64_t bps, const uint32_t *ssrcs, int n);
+void sl_rtcp_write_rrtr(struct sl_wr *w, uint32_t sender, uint64_t ntp);
 void sl_rtcp_write_dlrr(struct sl_wr *w, uint32_t sender, uint32_t about, uint32_t lrr, uint32_t dlrr);
 
 /* ================= rx.c: one inbound SSRC ================= */

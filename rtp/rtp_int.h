@@ -4,6 +4,9 @@
 #define SL_RTP_INT_H
 #include "rtp/rtp.h"
 
+/* RFC 3611: block types of an extended report. */
+enum { XR_RRTR = 4, XR_DLRR = 5 };
+
 /* Does a decodable picture start in this payload? One per codec, in the file named like it. Any
  * bytes. */
 bool rtp_vp8_is_key(struct sl_rd payload);

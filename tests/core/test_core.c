@@ -5,6 +5,8 @@
 #include "core/core.h"
 #include "core/base/mem.h"
 #include "tests/test.h"
+#include <stdlib.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum { DEADLINE_MS = 60000, REPLIES_MAX = 2048, EVENTS_MAX = 64 };
@@ -391,14 +393,27 @@ TEST(core_keeps_its_own_addresses_of_a_family_that_is_not_announced)
 	CHECK(sl_addr_is_loopback(&cands[1].addr));
 }
 
+static void unlink_file(char *path)
+{
+	unlink(path);
+}
+
 TEST(core_that_cannot_start_says_why_and_leaves_nothing)
 {
-	static const struct {
+	char no_pem[] = "/tmp/sluice-test-XXXXXX";
+	const struct {
 		const char *bind, *cert, *want;
-	} cases[] = {{"203.0.113.77", "", "cannot open UDP 203.0.113.77:0: "},
+	} cases[] = {{"127.0.0.1", no_pem, "dtls.cert and dtls.key: "},
+		     {"203.0.113.77", "", "cannot open UDP 203.0.113.77:0: "},
 		     {"127.0.0.1", "/nowhere/cert.pem",
 		      "cannot read /nowhere/cert.pem; check dtls.cert and dtls.key"},
-		     {"127.0.0.1", "tests/core/test_core.c", "dtls.cert and dtls.key: "}};
+		     {"127.0.0.1", "tests/core/test_core.c",
+		      "tests/core/test_core.c is a key that everybody may read; chmod 600 it"}};
+	int fd = mkstemp(no_pem);
+
+	CHECK(fd >= 0 && write(fd, "no PEM", 6) == 6);
+	close(fd);
+	DEFER(unlink_file, no_pem);
 
 	for (size_t i = 0; i < SL_COUNT(cases); i++) {
 		struct sl_core_why why;
