@@ -259,6 +259,7 @@ static void open_transport(struct api_op *op, struct api_room *room, const char 
 	s->mid_kind = op->n.offer.media[op->n.tagged].kind == SL_SDP_VIDEO ? SL_VIDEO : SL_AUDIO;
 	op->session = s->tag;
 	op->n.conf->tag = s->tag;
+	api_short_id(s, op->n.conf->name);
 	api_room_changed(api, room);
 	err = sl_core_open(api->core, s->loop, op->n.conf, on_open, op);
 	if (err) {

@@ -56,6 +56,7 @@ struct sl_core_cand {
 
 struct sl_transport_conf {
 	uint64_t tag;                   /* the caller's; comes back in events */
+	char name[8];                   /* what log lines call the session; never the whole of a secret id */
 	bool controlling, remote_lite;  /* ours when not lite; the peer's a=ice-lite */
 	bool lite;
 	bool dtls_client;               /* we send the ClientHello */

@@ -280,6 +280,7 @@ enum sl_transport_phase { SL_T_CONNECTING, SL_T_CONNECTED, SL_T_DEAD };
 struct sl_transport {
 	struct sl_engine *eng;                  /* borrowed */
 	uint64_t id, tag;
+	char name[8];                           /* for the log */
 	/* owned */
 	struct sl_ice ice;
 	struct sl_hs *hs;                       /* while a handshake's context lives */

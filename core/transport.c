@@ -87,6 +87,8 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e, const struc
 {
 	t->eng = e;
 	t->tag = conf->tag;
+	memcpy(t->name, conf->name, sizeof(t->name));
+	t->name[sizeof(t->name) - 1] = '\0';
 	t->dtls_client = conf->dtls_client;
 	t->rtt_us = -1;
 	t->opened_us = t->last_in_us = e->now_us;
@@ -311,7 +313,7 @@ static void log_connected(const struct sl_transport *t)
 {
 	const struct sl_path *path = sl_ice_path(&t->ice);
 
-	SL_LOG(INFO, DTLS, "connected", SL_KU("transport", t->id), SL_KA("remote", path ? &path->remote : &t->dtls_path.remote),
+	SL_LOG(INFO, DTLS, "connected", SL_KS("session", t->name), SL_KA("remote", path ? &path->remote : &t->dtls_path.remote),
 	       SL_KS("srtp", sl_srtp_profile_name(sl_srtp_key_profile(t->tx_key))), SL_KS("role", t->dtls_client ? "client" : "server"),
 	       SL_KI("took_ms", (t->eng->now_us - t->opened_us) / SL_MS));
 }
@@ -394,14 +396,14 @@ static void log_path(const struct sl_transport *t, const struct sl_path *path)
 	const struct sl_engine *e = t->eng;
 
 	if (path->sock < e->conf.local_count)
-		SL_LOG(DEBUG, ICE, "pair in use", SL_KU("transport", t->id), SL_KA("remote", &path->remote),
+		SL_LOG(DEBUG, ICE, "pair in use", SL_KS("session", t->name), SL_KA("remote", &path->remote),
 		       SL_KA("local", &e->conf.locals[path->sock].addr));
 }
 
 static void on_path(struct sl_transport *t, const struct sl_path *path)
 {
 	if (!path->remote.family) {
-		SL_LOG(DEBUG, ICE, "no pair in use", SL_KU("transport", t->id));
+		SL_LOG(DEBUG, ICE, "no pair in use", SL_KS("session", t->name));
 		return;
 	}
 	log_path(t, path);
@@ -427,7 +429,7 @@ static void log_pairs(const struct sl_transport *t)
 		sl_buf_fmt(&b, "%s%s %s: %u checks in, %u sent, %u answered", i ? "; " : "", sl_ice_type_name(pairs[i].remote_type),
 			   sl_addr_text(&pairs[i].path.remote, remote), pairs[i].requests_in, pairs[i].checks_sent, pairs[i].responses_in);
 	}
-	SL_LOG(INFO, ICE, "connectivity lost", SL_KU("transport", t->id), SL_KU("pairs", n), SL_KSTR("tried", sl_str(b.p, b.n)));
+	SL_LOG(INFO, ICE, "connectivity lost", SL_KS("session", t->name), SL_KU("pairs", n), SL_KSTR("tried", sl_str(b.p, b.n)));
 }
 
 static void ice_failed(struct sl_transport *t)
@@ -511,7 +513,7 @@ static void evict_hs(struct sl_engine *e, int64_t age_us)
 			continue;
 		if (e->now_us - hs->since_us < age_us)
 			return;
-		SL_LOG(DEBUG, DTLS, "handshake evicted: the table is full", SL_KU("transport", t->id));
+		SL_LOG(DEBUG, DTLS, "handshake evicted: the table is full", SL_KS("session", t->name));
 		drop_hs(t);
 		if (t->dtls_client && !t->dtls_done)
 			sl_timer_arm_by(&e->wheel, &t->hs_timer, e->now_us + HS_AGAIN_US);
@@ -669,7 +671,7 @@ void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs)
 	if (hs->state == SL_DTLS_FAILED && !t->dtls_done) {
 		sl_stat_inc(&e->stats, hs->cause == SL_DTLS_FINGERPRINT ? SL_STAT_dtls_bad_fingerprint : SL_STAT_dtls_failed);
 		sl_fmt(t->detail, sizeof(t->detail), "%s", sl_dtls_cause_text(hs->cause));
-		SL_LOG(INFO, DTLS, "handshake failed", SL_KU("transport", t->id), SL_KS("why", t->detail));
+		SL_LOG(INFO, DTLS, "handshake failed", SL_KS("session", t->name), SL_KS("why", t->detail));
 		sl_transport_close(t, SL_CLOSE_DTLS);
 		return;
 	}
