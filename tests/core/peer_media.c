@@ -219,11 +219,12 @@ static void send_rtx(struct peer_source *s, const struct peer_kept *k)
 {
 	uint8_t buf[PEER_PACKET + 16];
 	size_t body = k->len - k->hdr_len;
-	size_t n = write_header(s, buf, s->conf.rtx_pt, s->conf.rtx_ssrc, (uint16_t)s->rtx_seq, sl_get32(k->data + 4),
-				k->data[1] >> 7);
+	size_t n;
 
 	if (k->data[0] & 0x20)
 		return;
+	n = write_header(s, buf, s->conf.rtx_pt, s->conf.rtx_ssrc, (uint16_t)s->rtx_seq, sl_get32(k->data + 4),
+			 k->data[1] >> 7);
 	sl_put16(buf + n, (uint16_t)k->seq);
 	memcpy(buf + n + 2, k->data + k->hdr_len, body);
 	peer_send_rtp(s->peer, buf, n + 2 + body, s->rtx_seq);

@@ -438,7 +438,7 @@ static bool run_relays(struct sim *s, unsigned to)
 
 static void run_all_relays(struct sim *s)
 {
-	bool any = true;
+	bool any = !s->relays_stuck;
 
 	while (any) {
 		any = false;
@@ -787,6 +787,8 @@ static void fill_conf(struct sim_peer *sp)
 	sl_fmt(c->fingerprints[0].algorithm, sizeof(c->fingerprints[0].algorithm), "sha-256");
 	sl_fmt(c->fingerprints[0].hex, sizeof(c->fingerprints[0].hex), "%s", sl_cert_fingerprint(cert));
 	c->fingerprint_count = 1;
+	if (sp->other_fingerprint)
+		c->fingerprints[0].hex[0] = c->fingerprints[0].hex[0] == 'A' ? 'B' : 'A';
 	sl_fmt(c->ufrag, sizeof(c->ufrag), "%s", creds->ufrag);
 	sl_fmt(c->pwd, sizeof(c->pwd), "%s", creds->pwd);
 	if (!sp->lite) {
@@ -855,7 +857,9 @@ void sim_route(struct peer_sink *sink, const struct peer_source *source)
 	struct sim_peer *sp = sim_of(sink->peer);
 	struct sl_cmd cmd = {.type = SL_CMD_ROUTE, .object = id_of_sink(sink), .other = source ? id_of_source(source) : 0};
 
-	TRY(sim_command(sp->sim, sp->loop, &cmd));
+	int err = sim_command(sp->sim, sp->loop, &cmd);
+
+	TRY(err == SL_ENOTFOUND && source ? SL_OK : err);       /* the publisher may be gone */
 }
 
 void sim_close(struct sim_peer *sp)

@@ -45,6 +45,7 @@ struct sim_peer {
 	struct peer_conf peer_conf;
 	struct sl_transport_conf *conf;         /* owned until opened */
 	bool lite, opened;
+	bool other_fingerprint;                 /* signals a digest that is not its certificate's */
 	uint64_t transport;
 	uint64_t source_ids[PEER_TRACKS], sink_ids[PEER_TRACKS];
 	int64_t due_us;
@@ -80,6 +81,7 @@ struct sim {
 	struct sim_event events[SIM_EVENTS];
 	unsigned event_count;
 	bool no_events;                         /* the ring to the control thread is full */
+	bool relays_stuck;                      /* no loop reads what others sent it */
 	uint64_t trace;                         /* over all bytes on the wire and their times */
 	uint64_t stray_packets, stray_bytes;    /* sent to addresses of no peer */
 	/* Sees each datagram as it is put on a link. False: it is lost. */
