@@ -88,6 +88,54 @@ static int cmd_info(struct sl_engine *e, struct sl_cmd *cmd)
 	return SL_OK;
 }
 
+static int cmd_stats(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	struct sl_transport *t = target(e, cmd);
+
+	if (!t)
+		return SL_ENOTFOUND;
+	sl_transport_stats(t, cmd->stats);
+	cmd->reply.stats = cmd->stats;
+	return SL_OK;
+}
+
+static int cmd_pause(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	struct sl_publisher *p = sl_pool_at(&e->publishers, cmd->object);
+	struct sl_subscriber *s = sl_pool_at(&e->subscribers, cmd->object);
+
+	if (p)
+		sl_publisher_pause(p, cmd->paused);
+	else if (s)
+		sl_subscriber_pause(s, cmd->paused);
+	return p || s ? SL_OK : SL_ENOTFOUND;
+}
+
+static int cmd_cap(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	struct sl_publisher *p = sl_pool_at(&e->publishers, cmd->object);
+
+	if (!p)
+		return SL_ENOTFOUND;
+	p->conf.max_bps = cmd->bps;
+	sl_feedback_report(p->t);
+	return SL_OK;
+}
+
+static int cmd_remote(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	struct sl_transport *t = target(e, cmd);
+
+	return t ? sl_transport_set_remote(t, cmd->conf) : SL_ENOTFOUND;
+}
+
+static int cmd_credentials(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	struct sl_transport *t = target(e, cmd);
+
+	return t ? sl_transport_new_credentials(t, &cmd->reply) : SL_ENOTFOUND;
+}
+
 static int cmd_close(struct sl_engine *e, struct sl_cmd *cmd)
 {
 	struct sl_transport *t = target(e, cmd);
@@ -106,6 +154,11 @@ static int cmd_stop(struct sl_engine *e, struct sl_cmd *cmd)
 }
 
 static handler *const handlers[SL_CMD_COUNT] = {
+	[SL_CMD_STATS] = cmd_stats,
+	[SL_CMD_PAUSE] = cmd_pause,
+	[SL_CMD_CAP] = cmd_cap,
+	[SL_CMD_REMOTE] = cmd_remote,
+	[SL_CMD_CREDENTIALS] = cmd_credentials,
 	[SL_CMD_OPEN] = cmd_open,
 	[SL_CMD_CANDIDATES] = cmd_candidates,
 	[SL_CMD_RESTART] = cmd_restart,

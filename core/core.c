@@ -271,8 +271,10 @@ static void free_cmd(struct sl_cmd *cmd)
 {
 	if (cmd && cmd->conf)
 		sl_wipe(cmd->conf, sizeof(*cmd->conf));
-	if (cmd)
+	if (cmd) {
 		sl_free(cmd->conf);
+		sl_free(cmd->stats);
+	}
 	sl_free(cmd);
 }
 
@@ -407,6 +409,58 @@ int sl_core_route(struct sl_core *c, uint64_t subscriber, uint64_t publisher, sl
 int sl_core_info(struct sl_core *c, uint64_t transport, sl_reply_fn *fn, void *arg)
 {
 	return simple(c, SL_CMD_INFO, transport, 0, fn, arg);
+}
+
+int sl_core_stats_of(struct sl_core *c, uint64_t transport, sl_reply_fn *fn, void *arg)
+{
+	struct sl_cmd *cmd = new_cmd(SL_CMD_STATS, transport);
+
+	if (cmd)
+		cmd->stats = sl_zalloc(sizeof(*cmd->stats));
+	if (!cmd || !cmd->stats) {
+		free_cmd(cmd);
+		return SL_ENOMEM;
+	}
+	return post(c, sl_id_home(transport), cmd, fn, arg);
+}
+
+int sl_core_pause(struct sl_core *c, uint64_t track, bool paused, sl_reply_fn *fn, void *arg)
+{
+	struct sl_cmd *cmd = new_cmd(SL_CMD_PAUSE, track);
+
+	if (!cmd)
+		return SL_ENOMEM;
+	cmd->paused = paused;
+	return post(c, sl_id_home(track), cmd, fn, arg);
+}
+
+int sl_core_set_cap(struct sl_core *c, uint64_t publisher, uint32_t bps, sl_reply_fn *fn, void *arg)
+{
+	struct sl_cmd *cmd = new_cmd(SL_CMD_CAP, publisher);
+
+	if (!cmd)
+		return SL_ENOMEM;
+	cmd->bps = bps;
+	return post(c, sl_id_home(publisher), cmd, fn, arg);
+}
+
+int sl_core_set_remote(struct sl_core *c, uint64_t transport, const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg)
+{
+	struct sl_cmd *cmd = new_cmd(SL_CMD_REMOTE, transport);
+
+	if (cmd)
+		cmd->conf = sl_zalloc(sizeof(*cmd->conf));
+	if (!cmd || !cmd->conf) {
+		free_cmd(cmd);
+		return SL_ENOMEM;
+	}
+	*cmd->conf = *conf;
+	return post(c, sl_id_home(transport), cmd, fn, arg);
+}
+
+int sl_core_new_credentials(struct sl_core *c, uint64_t transport, sl_reply_fn *fn, void *arg)
+{
+	return simple(c, SL_CMD_CREDENTIALS, transport, 0, fn, arg);
 }
 
 int sl_core_close(struct sl_core *c, uint64_t transport, sl_reply_fn *fn, void *arg)

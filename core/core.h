@@ -59,6 +59,7 @@ struct sl_transport_conf {
 	char name[8];                   /* what log lines call the session; never the whole of a secret id */
 	bool controlling, remote_lite;  /* ours when not lite; the peer's a=ice-lite */
 	bool lite;
+	bool offering;                  /* the peer's side comes later, by sl_core_set_remote() */
 	bool dtls_client;               /* we send the ClientHello */
 	struct sl_core_fingerprint fingerprints[4];
 	size_t fingerprint_count;
@@ -81,12 +82,74 @@ struct sl_transport_info {
 	uint64_t lost;
 };
 
+/* ---- statistics and diagnosis of one transport ---- */
+
+/* Why packets of this peer went no further. */
+#define SL_DROPS(X)                                                                             \
+	X(stun, "STUN messages that did not check")                                             \
+	X(dtls, "DTLS datagrams dropped")                                                       \
+	X(no_keys, "SRTP before the keys")                                                      \
+	X(forged, "SRTP or SRTCP whose authentication failed")                                  \
+	X(replayed, "SRTP or SRTCP seen before, or too old")                                    \
+	X(malformed, "RTP or RTCP that does not parse")                                         \
+	X(unknown_ssrc, "RTP of a source that no track claims")                                 \
+	X(unknown_pt, "RTP of a payload type that was not negotiated")                          \
+	X(late, "RTP too late or repeated")
+enum sl_drop {
+#define X(name, help) SL_DROP_##name,
+	SL_DROPS(X)
+#undef X
+	SL_DROP_COUNT
+};
+const char *sl_drop_name(enum sl_drop d);
+
+struct sl_track_stats {
+	uint64_t id, publisher;         /* publisher: what a subscriber plays, 0 nothing */
+	bool publish, paused, waiting;  /* waiting: for a key frame */
+	bool mismatch;                  /* plays nothing: no codec in common */
+	enum sl_kind kind;
+	enum sl_codec codec;            /* of the last packet; NONE before the first */
+	uint32_t ssrc;
+	uint64_t packets, bytes;        /* RTP received or sent, payload bytes */
+	uint64_t lost;                  /* publish: never arrived here. Else: as the player reports */
+	uint64_t retransmitted;         /* publish: recovered by RTX. Else: sent again */
+	uint64_t nacks, plis, keyframes;        /* publish: asked by us. Else: asked by the player */
+	int64_t jitter_us, rtt_us;      /* rtt -1: unknown */
+	int64_t silent_us;              /* since the last packet; -1: there was none */
+	uint32_t bps;                   /* over the last second */
+	uint32_t cap_bps;               /* publish: REMB in force, 0 none */
+};
+
+struct sl_pair_stats {
+	struct sl_addr local, remote;
+	char type[8];                   /* of the remote candidate */
+	bool selected, nominated, valid;
+	uint32_t checks_in, checks_out, answers_in;
+	int64_t rtt_us;
+};
+
+enum { SL_PAIR_STATS_MAX = 16, SL_TRACK_STATS_MAX = 256 };
+struct sl_transport_stats {
+	struct sl_transport_info info;
+	const char *ice_state;          /* words of RTCIceTransportState */
+	const char *dtls_state;         /* words of RTCDtlsTransportState */
+	const char *srtp;               /* cipher, "" before the keys */
+	bool dtls_client, path_found;
+	int64_t age_us;
+	uint64_t drops[SL_DROP_COUNT];
+	struct sl_pair_stats pairs[SL_PAIR_STATS_MAX];
+	size_t pair_count;
+	struct sl_track_stats tracks[SL_TRACK_STATS_MAX];
+	size_t track_count;
+};
+
 struct sl_reply {
 	int err;                        /* SL_OK, SL_ENOMEM, SL_EFULL, SL_ENOTFOUND, SL_EPARSE, ... */
 	uint64_t transport;
 	uint64_t tracks[SL_TRACKS_MAX]; /* ids, in the order of the conf */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];      /* ours: after open and restart */
 	struct sl_transport_info info;
+	const struct sl_transport_stats *stats; /* of sl_core_stats_of; borrowed for the callback */
 };
 typedef void sl_reply_fn(void *arg, const struct sl_reply *reply);
 
@@ -159,6 +222,17 @@ SL_MUST_USE int sl_core_remove_track(struct sl_core *core, uint64_t track, sl_re
 /* What a subscriber plays from now on: a publisher on any loop, or 0 for nothing. */
 SL_MUST_USE int sl_core_route(struct sl_core *core, uint64_t subscriber, uint64_t publisher, sl_reply_fn *fn, void *arg);
 SL_MUST_USE int sl_core_info(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
+/* All that is known of a transport and its tracks: reply->stats. */
+SL_MUST_USE int sl_core_stats_of(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
+/* A publisher's packets go no further (muted for everyone), or a subscriber sends nothing, until it is resumed. */
+SL_MUST_USE int sl_core_pause(struct sl_core *core, uint64_t track, bool paused, sl_reply_fn *fn, void *arg);
+/* Most that a publisher's video may take, by REMB; 0: no cap but the configured one. */
+SL_MUST_USE int sl_core_set_cap(struct sl_core *core, uint64_t publisher, uint32_t bps, sl_reply_fn *fn, void *arg);
+/* What the peer's answer says, for a transport that was opened for an offer of ours (conf.offering): fields from
+ * dtls_client to end_of_candidates count, tracks do not. Also the second half of an ICE restart of ours. */
+SL_MUST_USE int sl_core_set_remote(struct sl_core *core, uint64_t transport, const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg);
+/* First half of an ICE restart of ours: the reply has new credentials for the next offer. */
+SL_MUST_USE int sl_core_new_credentials(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
 /* Sends a close_notify and frees the transport. SL_EV_CLOSED follows the reply. */
 SL_MUST_USE int sl_core_close(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
 #endif

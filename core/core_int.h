@@ -54,6 +54,31 @@ static inline unsigned sl_id_home(uint64_t id)
 	return sl_id_loop(id) & 63;
 }
 
+/* ================= bit rate ================= */
+/* Bits per second over the last full second. */
+struct sl_rate {
+	int64_t since_us;
+	uint64_t bytes;
+	uint32_t bps;
+};
+
+static inline void sl_rate_roll(struct sl_rate *r, int64_t now_us)
+{
+	int64_t past_us = now_us - r->since_us;
+
+	if (past_us < SL_SEC)
+		return;
+	r->bps = past_us < 2 * SL_SEC ? (uint32_t)(r->bytes * 8 * SL_SEC / (uint64_t)past_us) : 0;
+	r->bytes = 0;
+	r->since_us = now_us;
+}
+
+static inline void sl_rate_add(struct sl_rate *r, size_t bytes, int64_t now_us)
+{
+	sl_rate_roll(r, now_us);
+	r->bytes += bytes;
+}
+
 /* ================= packets ================= */
 enum { SL_PKT_BLOCK = 2048, SL_BATCH = 128, SL_DATAGRAM_MAX = 1600, SL_PATCH_MAX = 16 };
 
@@ -245,7 +270,7 @@ int64_t sl_engine_deadline_us(const struct sl_engine *e);
 void sl_engine_close_all(struct sl_engine *e, int64_t now_us);
 
 /* ================= commands ================= */
-enum sl_cmd_type { SL_CMD_OPEN, SL_CMD_CANDIDATES, SL_CMD_RESTART, SL_CMD_ADD_TRACKS, SL_CMD_REMOVE_TRACK, SL_CMD_ROUTE, SL_CMD_INFO,
+enum sl_cmd_type { SL_CMD_STATS, SL_CMD_PAUSE, SL_CMD_CAP, SL_CMD_REMOTE, SL_CMD_CREDENTIALS, SL_CMD_OPEN, SL_CMD_CANDIDATES, SL_CMD_RESTART, SL_CMD_ADD_TRACKS, SL_CMD_REMOVE_TRACK, SL_CMD_ROUTE, SL_CMD_INFO,
 		   SL_CMD_CLOSE, SL_CMD_STOP, SL_CMD_COUNT };
 struct sl_cmd {
 	enum sl_cmd_type type;
@@ -253,7 +278,9 @@ struct sl_cmd {
 	struct sl_transport_conf *conf;         /* OPEN and ADD_TRACKS: owned */
 	struct sl_core_cand cands[SL_CORE_CANDS_MAX];
 	size_t cand_count;
-	bool end;
+	bool end, paused;
+	uint32_t bps;
+	struct sl_transport_stats *stats;       /* STATS: owned */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];
 	/* the control thread's */
 	sl_reply_fn *fn;
@@ -312,6 +339,7 @@ struct sl_transport {
 	struct sl_timer ice_timer, hs_timer, rtcp_timer, twcc_timer;
 	struct sl_clockmap clock;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+	uint64_t drops[SL_DROP_COUNT];
 	int64_t unknown_refill_us;
 	int unknown_left;                       /* unknown SSRCs we still look at this second (T16) */
 	int64_t rtt_us;                         /* by the answer to our reference time; -1 unknown */
@@ -328,6 +356,15 @@ void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in);
 void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs);
 /* After anything that changed the ICE agent: sends what it has, hears its events, re-arms its timer. */
 void sl_transport_drain_ice(struct sl_transport *t);
+static inline void sl_drop(struct sl_transport *t, enum sl_drop why)
+{
+	t->drops[why]++;
+}
+
+void sl_transport_stats(struct sl_transport *t, struct sl_transport_stats *out);
+/* The peer's answer to an offer of ours. */
+SL_MUST_USE int sl_transport_set_remote(struct sl_transport *t, const struct sl_transport_conf *conf);
+SL_MUST_USE int sl_transport_new_credentials(struct sl_transport *t, struct sl_reply *reply);
 SL_MUST_USE int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c, size_t n, bool end);
 SL_MUST_USE int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *pwd, struct sl_reply *reply);
 void sl_transport_info(struct sl_transport *t, struct sl_transport_info *out);
@@ -383,6 +420,11 @@ struct sl_publisher {
 	bool seen, relay_full;
 	uint8_t codec;                          /* of the last packet, for SL_EV_MEDIA */
 	uint64_t keyframes;
+	uint64_t nacks, plis, recovered;        /* asked by us; come by RTX */
+	bool paused;
+	struct sl_rate rate;
+	int64_t last_us;                        /* last packet; 0 none */
+	uint32_t cap_bps;                       /* REMB last sent */
 	struct sl_timer timer;                  /* NACK and key-frame requests */
 	int64_t remb_sent_us;
 	uint8_t fraction_lost;
@@ -393,6 +435,8 @@ void sl_publisher_free(struct sl_publisher *p);
 void sl_publisher_packet(struct sl_publisher *p, struct sl_source *src, struct sl_pkt *pkt);
 /* The track that an SSRC belongs to by SDP, or by the packet's MID; NULL when nobody claims it. */
 struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_pkt *pkt, bool *rtx);
+/* Muted for everyone, and back: with a picture for those who watch. */
+void sl_publisher_pause(struct sl_publisher *p, bool paused);
 void sl_publisher_want_keyframe(struct sl_publisher *p);
 void sl_publisher_sr(struct sl_publisher *p, const struct sl_sender_info *si, int64_t rx_us);
 /* Tells this loop's replica and the other loops what the last sender report said of its clock. */
@@ -452,7 +496,9 @@ struct sl_subscriber {
 	uint64_t rtx_seq;
 	bool fresh;                             /* the next packet that may start a picture begins a new epoch */
 	int64_t waiting_us;                     /* since when it waits for a key frame; 0: it does not */
-	bool mismatch_told;
+	bool mismatch_told, paused;
+	uint64_t nacks, plis, again_packets;    /* asked by the player; sent again */
+	struct sl_rate rate;
 	uint32_t pt_format;                     /* cache: format → codec index */
 	uint8_t pt_codec;
 	const struct sl_track_codec *pt;        /* NULL: no codec in common */
@@ -466,6 +512,7 @@ struct sl_subscriber {
 SL_MUST_USE int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf, uint64_t *id);
 void sl_subscriber_free(struct sl_subscriber *s);
 SL_MUST_USE int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher);
+void sl_subscriber_pause(struct sl_subscriber *s, bool paused);
 void sl_subscriber_unroute(struct sl_subscriber *s);
 struct sl_subscriber *sl_subscriber_by_ssrc(struct sl_transport *t, uint32_t ssrc);
 /* Payload bytes that went out for the first time: as many may be sent again. */

@@ -89,6 +89,7 @@ static void picture_wanted(struct sl_transport *t, uint32_t media)
 
 	if (!s || s->conf.kind != SL_VIDEO)
 		return;
+	s->plis++;
 	sl_stat_inc(&t->eng->stats, SL_STAT_pli_received);
 	if (s->replica)
 		sl_replica_want_keyframe(s->replica);
@@ -179,8 +180,10 @@ void sl_feedback_rtcp(struct sl_transport *t, const uint8_t *data, size_t len, i
 		for (size_t i = 0; i < SL_COUNT(readers); i++)
 			if (readers[i].type == p.type)
 				good &= readers[i].read(t, &p, rx_us);
-	if (it.bad || !good)
+	if (it.bad || !good) {
 		sl_stat_inc(&t->eng->stats, SL_STAT_rtcp_malformed);
+		sl_drop(t, SL_DROP_malformed);
+	}
 	share_rtt(t);
 }
 
@@ -225,6 +228,7 @@ void sl_feedback_nack(struct sl_publisher *p)
 	w = sl_wr(slot->plain, COMPOUND_MAX);
 	begin_feedback(t, &w);
 	sl_rtcp_write_nack(&w, t->rtcp_ssrc, p->ssrc, lost, n);
+	p->nacks += (uint64_t)n;
 	sl_stat_add(&e->stats, SL_STAT_nack_sent, (uint64_t)n);
 	send_compound(t, slot, &w);
 }
@@ -264,6 +268,7 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 		else
 			sl_rtcp_write_fir(&w, t->rtcp_ssrc, p->ssrc, p->fir_seq++);
 		p->keyframe_tries++;
+		p->plis++;
 		sl_stat_inc(&e->stats, SL_STAT_pli_sent);
 		send_compound(t, slot, &w);
 	}
@@ -408,7 +413,8 @@ static void write_remb(struct report *r)
 			continue;
 		if (p->conf.twcc && !p->conf.max_bps && !conf->cap_always)
 			continue;
-		bps += p->fraction_lost > 25 ? cap / 2 : cap;
+		p->cap_bps = (uint32_t)SL_MIN(p->fraction_lost > 25 ? cap / 2 : cap, (uint64_t)UINT32_MAX);
+		bps += p->cap_bps;
 		ssrcs[count++] = p->ssrc;
 	}
 	if (count == 0 || !report_room(r, REMB_ROOM))

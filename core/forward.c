@@ -158,6 +158,7 @@ static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt, const st
 	s->last_ts_in = pkt->rtp.ts;
 	s->last_ts_out = rw->ts;
 	s->last_rx_us = pkt->rx_us;
+	sl_rate_add(&s->rate, bytes, s->t->eng->now_us);
 	sl_subscriber_sent(s, bytes);
 	if (s->sent)
 		s->sent[rw->seq % SL_RING] = (struct sl_sub_sent){.in = (uint32_t)pkt->seq, .out = (uint32_t)rw->seq,
@@ -177,7 +178,7 @@ void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
 	struct sl_hdr_out h;
 	struct body b;
 
-	if (!slot)
+	if (!slot || s->paused)
 		return;
 	if (!codec_for(s, pkt)) {
 		tell_mismatch(s, pkt);
@@ -239,5 +240,6 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
 		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
 		return;
 	}
+	s->again_packets++;
 	sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_out);
 }

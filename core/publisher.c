@@ -226,6 +226,7 @@ static bool unwrap_rtx(struct sl_publisher *p, struct sl_pkt *pkt, const struct 
 	pkt->rtp.payload_len = len;
 	pkt->rtp.pt = c->pt;
 	pkt->rtp.ssrc = p->ssrc;
+	p->recovered++;
 	sl_stat_inc(&p->t->eng->stats, SL_STAT_rtp_rtx_in);
 	return true;
 }
@@ -320,12 +321,14 @@ static int64_t number(struct sl_publisher *p, const struct sl_pkt *pkt, bool rtx
 		seq = sl_rx_packet(&p->rx, pkt->rtp.seq, pkt->rtp.ts, pkt->rtp.payload_len, pkt->rx_us);
 	if (seq < 0) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_late);
+		sl_drop(p->t, SL_DROP_late);
 		return seq;
 	}
 	if (!p->nack)
 		return seq;
 	if (!sl_nack_seen(p->nack, (uint64_t)seq, e->now_us)) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_duplicate);
+		sl_drop(p->t, SL_DROP_late);
 		return SL_EREPLAY;
 	}
 	sl_timer_arm_by(&e->wheel, &p->timer, sl_nack_deadline_us(p->nack));
@@ -357,16 +360,20 @@ static void accept(struct sl_publisher *p, struct sl_pkt *pkt, const struct sl_t
 
 	if (seq < 0)
 		return;
-	if (pkt->rtp.payload_len == 0) {
-		sl_stat_inc(&e->stats, SL_STAT_rtp_padding_only);
+	if (pkt->rtp.payload_len == 0 || p->paused) {
+		if (pkt->rtp.payload_len == 0)
+			sl_stat_inc(&e->stats, SL_STAT_rtp_padding_only);
 		sl_gap_drop(&p->gap, (uint64_t)seq);
 		return;
 	}
 	if (!sl_gap_map(&p->gap, (uint64_t)seq, &pkt->seq)) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_late);
+		sl_drop(p->t, SL_DROP_late);
 		return;
 	}
 	sl_stat_inc(&e->stats, SL_STAT_rtp_in);
+	p->last_us = e->now_us;
+	sl_rate_add(&p->rate, pkt->rtp.payload_len, e->now_us);
 	tell_media(p, c);
 	look_inside(p, pkt, c);
 	note_level(p, pkt);
@@ -387,9 +394,10 @@ void sl_publisher_packet(struct sl_publisher *p, struct sl_source *src, struct s
 	sl_ext_read(pkt->data, &pkt->rtp, &p->conf.exts, &pkt->exts);
 	note_twcc(p, pkt);
 	p->t->rx_bytes += pkt->len;
-	if (!c)
+	if (!c) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_unknown_pt);
-	else if (rtx && !unwrap_rtx(p, pkt, c))
+		sl_drop(p->t, SL_DROP_unknown_pt);
+	} else if (rtx && !unwrap_rtx(p, pkt, c))
 		sl_stat_inc(&e->stats, SL_STAT_rtp_padding_only);
 	else
 		accept(p, pkt, c, rtx);
@@ -455,4 +463,14 @@ void sl_publisher_attach(struct sl_publisher *p, unsigned loop)
 void sl_publisher_detach(struct sl_publisher *p, unsigned loop)
 {
 	p->loops &= ~(UINT64_C(1) << loop);
+}
+
+void sl_publisher_pause(struct sl_publisher *p, bool paused)
+{
+	if (p->paused == paused)
+		return;
+	p->paused = paused;
+	/* What was passed over is missing to decoders: its subscribers go on at a key frame. */
+	if (!paused && p->conf.kind == SL_VIDEO)
+		new_run(p, (uint16_t)(p->rx.top + 1));
 }

@@ -6,6 +6,12 @@
 
 enum { UNKNOWN_PER_SECOND = 50 };
 
+static void refuse(struct sl_transport *t, enum sl_stat stat, enum sl_drop why)
+{
+	sl_stat_inc(&t->eng->stats, stat);
+	sl_drop(t, why);
+}
+
 /* T16: packets of SSRCs that no track has claimed yet are opened in small numbers only. */
 static bool may_look_at_unknown(struct sl_transport *t)
 {
@@ -25,12 +31,11 @@ static bool may_look_at_unknown(struct sl_transport *t)
 
 static bool rtp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pending *p, struct sl_srtp_op *op)
 {
-	struct sl_engine *e = t->eng;
 	struct sl_rtp rtp;
 	static const struct sl_srtp_rx none;
 
 	if (sl_rtp_read(in->data, in->len, &rtp) < 0 && !(in->data[0] & 0x20)) {
-		sl_stat_inc(&e->stats, SL_STAT_rtp_malformed);
+		refuse(t, SL_STAT_rtp_malformed, SL_DROP_malformed);
 		return false;
 	}
 	p->ssrc = sl_get32(in->data + 8);
@@ -39,7 +44,7 @@ static bool rtp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pen
 		return false;
 	op->index = sl_srtp_rx_index(p->src ? &p->src->rtp : &none, sl_get16(in->data + 2));
 	if (p->src && sl_srtp_rx_check(&p->src->rtp, op->index) < 0) {
-		sl_stat_inc(&e->stats, SL_STAT_srtp_replayed);
+		refuse(t, SL_STAT_srtp_replayed, SL_DROP_replayed);
 		return false;
 	}
 	return true;
@@ -47,17 +52,16 @@ static bool rtp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pen
 
 static bool rtcp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pending *p, struct sl_srtp_op *op)
 {
-	struct sl_engine *e = t->eng;
 	uint32_t index;
 
 	p->ssrc = sl_get32(in->data + 4);
 	p->src = sl_transport_source(t, p->ssrc);
 	if (sl_srtcp_index(t->rx_key, in->data, in->len, &index) < 0) {
-		sl_stat_inc(&e->stats, SL_STAT_rtcp_malformed);
+		refuse(t, SL_STAT_rtcp_malformed, SL_DROP_malformed);
 		return false;
 	}
 	if (p->src && sl_srtp_rx_check(&p->src->rtcp, index) < 0) {
-		sl_stat_inc(&e->stats, SL_STAT_srtcp_replayed);
+		refuse(t, SL_STAT_srtcp_replayed, SL_DROP_replayed);
 		return false;
 	}
 	op->index = index;
@@ -83,7 +87,7 @@ void sl_receive_srtp(struct sl_transport *t, const struct sl_in *in)
 	struct sl_srtp_op *op = &e->open_ops[e->open_count];
 
 	if (!t->rx_key) {
-		sl_stat_inc(&e->stats, SL_STAT_srtp_no_keys);
+		refuse(t, SL_STAT_srtp_no_keys, SL_DROP_no_keys);
 		return;
 	}
 	if (in->len > SL_DATAGRAM_MAX) {
@@ -122,6 +126,7 @@ static void second_try(struct sl_pending *p, struct sl_srtp_op *op)
 static void count_forged(struct sl_engine *e, const struct sl_pending *p)
 {
 	sl_stat_inc(&e->stats, p->rtcp ? SL_STAT_srtcp_auth_failed : SL_STAT_srtp_auth_failed);
+	sl_drop(p->t, SL_DROP_forged);
 }
 
 static void rtcp_opened(struct sl_engine *e, struct sl_pending *p, const struct sl_srtp_op *op)
@@ -136,7 +141,7 @@ static void rtcp_opened(struct sl_engine *e, struct sl_pending *p, const struct 
 		return;
 	}
 	if (sl_srtp_rx_check(&src->rtcp, op->index) < 0) {
-		sl_stat_inc(&e->stats, SL_STAT_srtcp_replayed);
+		refuse(t, SL_STAT_srtcp_replayed, SL_DROP_replayed);
 		return;
 	}
 	sl_srtp_rx_accept(&src->rtcp, op->index);
@@ -154,7 +159,7 @@ static struct sl_source *claim(struct sl_transport *t, const struct sl_pkt *pkt)
 	struct sl_source *src = sl_transport_source(t, pkt->rtp.ssrc);
 
 	if (!pub) {
-		sl_stat_inc(&t->eng->stats, SL_STAT_rtp_unknown_ssrc);
+		refuse(t, SL_STAT_rtp_unknown_ssrc, SL_DROP_unknown_ssrc);
 		if (!src)
 			sl_srtp_key_forget(t->rx_key, pkt->rtp.ssrc);
 		return NULL;
@@ -177,12 +182,12 @@ static void rtp_opened(struct sl_engine *e, struct sl_pending *p, const struct s
 	pkt->len = (uint16_t)op->out_len;
 	pkt->rx_us = p->rx_us;
 	if (src && sl_srtp_rx_check(&src->rtp, op->index) < 0) {
-		sl_stat_inc(&e->stats, SL_STAT_srtp_replayed);
+		refuse(t, SL_STAT_srtp_replayed, SL_DROP_replayed);
 		return;
 	}
 	sl_transport_alive(t, &p->path, true);
 	if (t->phase == SL_T_DEAD || sl_rtp_read(pkt->data, pkt->len, &pkt->rtp) < 0) {
-		sl_stat_inc(&e->stats, SL_STAT_rtp_malformed);
+		refuse(t, SL_STAT_rtp_malformed, SL_DROP_malformed);
 		return;
 	}
 	if (!src || !src->pub)

@@ -86,6 +86,17 @@ int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher)
 	return SL_OK;
 }
 
+void sl_subscriber_pause(struct sl_subscriber *s, bool paused)
+{
+	if (s->paused == paused)
+		return;
+	s->paused = paused;
+	s->fresh = true;
+	s->waiting_us = 0;
+	if (!paused && s->replica && s->conf.kind == SL_VIDEO)
+		sl_replica_want_keyframe(s->replica);
+}
+
 struct sl_subscriber *sl_subscriber_by_ssrc(struct sl_transport *t, uint32_t ssrc)
 {
 	SL_LIST_EACH(n, tmp, &t->subscribers) {
@@ -154,6 +165,7 @@ static void repeat(struct sl_subscriber *s, uint16_t seq16)
 void sl_subscriber_nack(struct sl_subscriber *s, const struct sl_nack_fci *fci, int n)
 {
 	for (int i = 0; s->sent && i < n; i++) {
+		s->nacks += 1 + (uint64_t)__builtin_popcount(fci[i].blp);
 		sl_stat_add(&s->t->eng->stats, SL_STAT_nack_received, 1 + (uint64_t)__builtin_popcount(fci[i].blp));
 		repeat(s, fci[i].pid);
 		for (unsigned bit = 0; bit < 16; bit++)

@@ -14,10 +14,13 @@ static void hs_timer(struct sl_timer *timer, int64_t now_us);
 static void rtcp_timer(struct sl_timer *timer, int64_t now_us);
 static void twcc_timer(struct sl_timer *timer, int64_t now_us);
 
+static void start_dtls(struct sl_transport *t, int64_t age_us);
+
 /* ---- opening ---- */
 
 static int parse_fingerprints(struct sl_transport *t, const struct sl_transport_conf *conf)
 {
+	t->fp_count = 0;
 	for (size_t i = 0; i < conf->fingerprint_count; i++) {
 		const struct sl_core_fingerprint *f = &conf->fingerprints[i];
 		int err;
@@ -117,7 +120,7 @@ int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
 		return SL_EFULL;
 	t->id = id;
 	init_fields(t, e, conf);
-	err = parse_fingerprints(t, conf);
+	err = conf->offering ? SL_OK : parse_fingerprints(t, conf);
 	if (!err)
 		err = init_ice(t, conf);
 	if (!err)
@@ -173,6 +176,35 @@ int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *
 	err = sl_ice_set_remote(&t->ice, sl_str_z(ufrag), sl_str_z(pwd), e->now_us);
 	if (!err)
 		err = enter_ufrags(t);
+	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
+	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
+	sl_transport_drain_ice(t);
+	return err;
+}
+
+int sl_transport_set_remote(struct sl_transport *t, const struct sl_transport_conf *conf)
+{
+	int err = parse_fingerprints(t, conf);
+
+	if (!err)
+		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd), t->eng->now_us);
+	if (err)
+		return err;
+	if (!t->dtls_done && !t->hs)
+		t->dtls_client = conf->dtls_client;
+	err = sl_transport_candidates(t, conf->cands, conf->cand_count, conf->end_of_candidates);
+	/* Checks may have come before the answer: then there is a way already. */
+	if (!err && sl_ice_path(&t->ice))
+		start_dtls(t, 0);
+	return err;
+}
+
+int sl_transport_new_credentials(struct sl_transport *t, struct sl_reply *reply)
+{
+	int err;
+
+	sl_ice_restart(&t->ice, t->eng->now_us);
+	err = enter_ufrags(t);
 	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
 	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
 	sl_transport_drain_ice(t);
@@ -491,8 +523,12 @@ void sl_transport_stun(struct sl_transport *t, const struct sl_in *in)
 {
 	struct sl_dgram d = {.path = in->path, .data = in->data, .len = in->len};
 
-	if (t->phase == SL_T_DEAD || sl_ice_recv(&t->ice, &d, t->eng->now_us) < 0)
+	if (t->phase == SL_T_DEAD)
 		return;
+	if (sl_ice_recv(&t->ice, &d, t->eng->now_us) < 0) {
+		sl_drop(t, SL_DROP_stun);
+		return;
+	}
 	t->last_in_us = t->eng->now_us;
 	if (sl_ice_is_valid(&t->ice, &in->path))
 		remember_path(t, &in->path);
@@ -576,7 +612,7 @@ static void kick_hs(struct sl_transport *t, bool tick)
 /* We are the client, and there is a way to the peer now: the ClientHello goes out. */
 static void start_dtls(struct sl_transport *t, int64_t age_us)
 {
-	if (!t->dtls_client || t->dtls_done || t->hs)
+	if (!t->dtls_client || t->dtls_done || t->hs || t->fp_count == 0)
 		return;
 	t->hs = new_hs(t, age_us);
 	if (t->hs)
@@ -609,10 +645,11 @@ void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in)
 
 	if (t->phase == SL_T_DEAD || is_goodbye(t, in))
 		return;
-	if (!t->hs && !t->dtls_done && !t->dtls_client && is_client_hello(in))
+	if (!t->hs && !t->dtls_done && !t->dtls_client && t->fp_count > 0 && is_client_hello(in))
 		t->hs = new_hs(t, 0);
 	if (!t->hs || t->hs->wait_count == SL_HS_IN || in->len > SL_HS_DGRAM) {
 		sl_stat_inc(&e->stats, SL_STAT_dtls_dropped);
+		sl_drop(t, SL_DROP_dtls);
 		return;
 	}
 	t->dtls_path = in->path;
