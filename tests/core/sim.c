@@ -783,7 +783,7 @@ static void fill_conf(struct sim_peer *sp)
 
 	c->tag = sp->number + 1;
 	c->lite = sp->lite;
-	c->dtls_client = !sp->peer_conf.dtls_client;
+	c->dtls_client = !sp->peer_conf.dtls_client || sp->sim->conf.fixed_keys;       /* given keys need no hello */
 	sl_fmt(c->fingerprints[0].algorithm, sizeof(c->fingerprints[0].algorithm), "sha-256");
 	sl_fmt(c->fingerprints[0].hex, sizeof(c->fingerprints[0].hex), "%s", sl_cert_fingerprint(cert));
 	c->fingerprint_count = 1;
