@@ -160,7 +160,7 @@ enum sl_close_cause {
 const char *sl_close_cause_text(enum sl_close_cause c);         /* one plain sentence */
 
 struct sl_core_event {
-	enum {
+	enum sl_core_event_type {
 		SL_EV_CONNECTED,        /* ICE and DTLS are done */
 		SL_EV_DISCONNECTED,     /* silent for a while; may come back */
 		SL_EV_RECONNECTED,

@@ -333,11 +333,10 @@ void sl_transport_bury(struct sl_engine *e)
 
 /* ---- events ---- */
 
-static void tell(struct sl_transport *t, int type)
+static void tell(struct sl_transport *t, enum sl_core_event_type type)
 {
-	struct sl_core_event ev = {.transport = t->id, .tag = t->tag};
+	struct sl_core_event ev = {.type = type, .transport = t->id, .tag = t->tag};
 
-	ev.type = type;
 	sl_engine_event(t->eng, &ev);
 }
 
