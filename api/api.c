@@ -120,8 +120,7 @@ void sl_api_free(struct sl_api *api)
 	api_http_free(api);
 	SL_ASSERT(api->handles == 0 && sl_list_empty(&api->conns));
 	api_rooms_fini(api);
-	sl_hash_fini(&api->ids);
-	sl_pool_fini(&api->sessions);
+	api_sessions_fini(api);
 	sl_free(api->links);
 	sl_wipe(api->secret, sizeof(api->secret));
 	sl_free(api);
@@ -162,6 +161,13 @@ static void on_closed(struct sl_api *api, struct api_session *s, const struct sl
 	api_session_gone(api, s, why);
 }
 
+static void note_codec(struct api_session *s, const struct sl_core_event *ev)
+{
+	for (size_t i = 0; i < s->track_count; i++)
+		if (s->tracks[i].id == ev->track)
+			s->tracks[i].codec = ev->codec;
+}
+
 void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
 {
 	struct api_session *s = api->freeing ? NULL : api_session_by_tag(api, ev->tag);
@@ -170,18 +176,22 @@ void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
 		return;
 	switch (ev->type) {
 	case SL_EV_CONNECTED:
+		s->connected = true;
 		log_event(s, "session connected");
 		break;
 	case SL_EV_DISCONNECTED:
+		s->silent = true;
 		log_event(s, "session silent");
 		break;
 	case SL_EV_RECONNECTED:
+		s->silent = false;
 		log_event(s, "session is back");
 		break;
 	case SL_EV_CLOSED:
 		on_closed(api, s, ev);
 		break;
 	case SL_EV_MEDIA:
+		note_codec(s, ev);
 		break;
 	case SL_EV_CODEC_MISMATCH:
 		log_event(s, "player has no codec for what its publisher sends");

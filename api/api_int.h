@@ -175,11 +175,17 @@ void api_conn_free(struct api_conn *c);
 
 /* ---- session.c, room.c ---- */
 struct api_track {
-	uint64_t id;                    /* of core */
+	uint64_t id;                    /* of core; 0: not there yet, or removed */
+	char public_id[API_ID_LEN + 1]; /* what REST and events call it: a track, or a subscription */
+	bool publish;                   /* the peer sends; else it plays: a subscription */
 	enum sl_kind kind;
-	uint8_t unit;                   /* how many of its kind came before it */
-	uint64_t playing;               /* player: the publisher's track, 0 nothing */
-	uint32_t score;                 /* publisher: loudness, when last heard */
+	uint8_t unit;                   /* how many of its kind and direction came before it */
+	char mid[SL_MID_MAX + 1];
+	char source[17];                /* publish: "camera", "microphone", "screen" or "" */
+	bool muted;                     /* publish: for everyone; subscription: paused */
+	enum sl_codec codec;            /* publish: of the last SL_EV_MEDIA */
+	uint64_t playing;               /* subscription: the publisher's track, 0 nothing */
+	uint32_t score;                 /* publish: loudness, when last heard */
 	int64_t heard_us;
 };
 
@@ -190,25 +196,30 @@ struct api_slot {                       /* what a player's k-th m-lines play */
 
 enum api_session_state { SESSION_OPENING, SESSION_OPEN, SESSION_CLOSING };
 struct api_session {
-	struct sl_list link;            /* of the room in order of joining; of api->closing */
+	struct sl_list link;            /* of the room's publishers in order of joining; of api->closing */
+	struct sl_list play_link;       /* of the room's players */
 	struct api_room *room;          /* NULL when closing */
+	struct api_join *join;          /* owned by join.c; NULL: a WHIP or WHEP session */
+	/* owned */
+	struct api_track *tracks;       /* published ones and subscriptions, in order of their making */
+	size_t track_count, track_cap;
+	struct api_slot *slots;         /* of a player */
+	size_t slot_count, slot_cap;
 	/* state */
 	uint64_t tag;                   /* what core calls it by */
 	uint64_t transport;             /* 0 while opening */
 	enum api_session_state state;
-	enum sl_sdp_role role;
+	bool publisher, player;         /* which of the room's lists it is in */
+	bool connected, silent;
 	unsigned loop;
 	bool busy;                      /* an ICE restart is under way */
+	int64_t since_us;
 	char id[API_ID_LEN + 1];
 	char etag[API_ID_LEN + 1];      /* of the ICE session */
-	char participant[API_NAME_MAX + 1];     /* its name; of a player whom it plays, "" all */
+	char participant[API_NAME_MAX + 1];     /* publisher: its name. WHEP player: whom it plays, "" all */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];      /* the peer's */
 	char mid[SL_MID_MAX + 1];       /* of the m-line that carries ICE */
 	enum sl_kind mid_kind;
-	struct api_track tracks[SL_TRACKS_MAX];
-	size_t track_count;
-	struct api_slot slots[SL_TRACKS_MAX];
-	size_t slot_count;
 };
 
 struct api_room {
@@ -234,14 +245,22 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 void api_rooms_tick(struct sl_api *api);
 void api_rooms_fini(struct sl_api *api);
 
-SL_MUST_USE int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role role,
+/* A publisher without a name is called by its id. SL_EFULL, SL_ENOMEM. */
+SL_MUST_USE int api_session_new(struct sl_api *api, struct api_room *r, bool publisher, bool player,
 				const char *participant, struct api_session **out);
+/* A zeroed track of that direction and kind, with a public id, unit and, for a subscription, its slot. NULL out of memory.
+ * Pointers to tracks are void after the next call. */
+struct api_track *api_session_add_track(struct sl_api *api, struct api_session *s, bool publish,
+					enum sl_kind kind) SL_MUST_USE;
+/* Drops the last n tracks that were added (an open that failed). */
+void api_session_drop_tracks(struct api_session *s, size_t n);
 struct api_session *api_session_by_id(struct sl_api *api, struct sl_str id);
 struct api_session *api_session_by_tag(struct sl_api *api, uint64_t tag);
 /* Takes it out of its room at once and closes its transport, later if the loop is busy. */
 void api_session_end(struct sl_api *api, struct api_session *s, const char *why);
 /* Its transport is gone already. */
 void api_session_gone(struct sl_api *api, struct api_session *s, const char *why);
+void api_sessions_fini(struct sl_api *api);
 void api_sessions_retry(struct sl_api *api);
 void api_session_new_etag(struct sl_api *api, struct api_session *s);
 /* For logs: the first characters of the id, which as a whole is the right to end the session. */
@@ -284,7 +303,7 @@ struct api_op {
 	struct api_conn *conn;          /* NULL: the client is gone */
 	uint64_t session;               /* tag */
 	uint64_t holder;                /* tag of the session whose name is asked for */
-	uint8_t track;                  /* index, of a route */
+	size_t track;                   /* index, of a route */
 	char *text;                     /* owned: the request's body */
 	size_t text_len;
 	bool negotiated;

@@ -86,10 +86,12 @@ struct api_session *api_room_publisher(const struct api_room *r, const char *par
 /* ================= who plays whom ================= */
 
 /* The n-th track of a kind, or NULL. */
-static struct api_track *track_at(struct api_session *s, enum sl_kind kind, unsigned unit)
+static struct api_track *track_at(struct api_session *s, bool publish, enum sl_kind kind,
+				  unsigned unit)
 {
 	for (size_t i = 0; i < s->track_count; i++)
-		if (s->tracks[i].kind == kind && s->tracks[i].unit == unit)
+		if (s->tracks[i].publish == publish && s->tracks[i].kind == kind &&
+		    s->tracks[i].unit == unit)
 			return &s->tracks[i];
 	return NULL;
 }
@@ -97,15 +99,15 @@ static struct api_track *track_at(struct api_session *s, enum sl_kind kind, unsi
 static bool takes(struct api_session *player, size_t slot, struct api_session *pub, unsigned unit)
 {
 	for (int k = 0; k < SL_KIND_COUNT; k++)
-		if (track_at(player, (enum sl_kind)k, (unsigned)slot) &&
-		    track_at(pub, (enum sl_kind)k, unit))
+		if (track_at(player, false, (enum sl_kind)k, (unsigned)slot) &&
+		    track_at(pub, true, (enum sl_kind)k, unit))
 			return true;
 	return false;
 }
 
 static bool may_play(const struct api_session *player, const struct api_session *pub)
 {
-	return pub->state == SESSION_OPEN &&
+	return pub->state == SESSION_OPEN && pub != player &&
 	       (!player->participant[0] || strcmp(player->participant, pub->participant) == 0);
 }
 
@@ -126,7 +128,7 @@ static struct api_slot next_for(struct api_session *player, size_t slot, const s
 		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
 
 		for (unsigned unit = 0; may_play(player, pub) && unit < SL_TRACKS_MAX; unit++) {
-			if (!track_at(pub, SL_AUDIO, unit) && !track_at(pub, SL_VIDEO, unit))
+			if (!track_at(pub, true, SL_AUDIO, unit) && !track_at(pub, true, SL_VIDEO, unit))
 				break;
 			if (!shown(player, pub->tag, unit) && takes(player, slot, pub, unit))
 				return (struct api_slot){.publisher = pub->tag,
@@ -156,7 +158,7 @@ static void on_routed(void *arg, const struct sl_reply *reply)
 	struct sl_api *api = op->api;
 	struct api_session *s = api ? api_session_by_tag(api, op->session) : NULL;
 
-	if (s && s->room && reply->err && reply->err != SL_ENOTFOUND) {
+	if (s && s->room && reply->err && reply->err != SL_ENOTFOUND && op->track < s->track_count) {
 		s->tracks[op->track].playing = 0;
 		s->room->dirty = api->dirty = true;
 		api_rooms_tick(api);
@@ -171,7 +173,7 @@ static bool route(struct sl_api *api, struct api_session *player, size_t track, 
 	if (!op)
 		return false;
 	op->session = player->tag;
-	op->track = (uint8_t)track;
+	op->track = track;
 	if (sl_core_route(api->core, player->tracks[track].id, publisher, on_routed, op) != SL_OK) {
 		api_op_free(op);
 		return false;
@@ -180,17 +182,25 @@ static bool route(struct sl_api *api, struct api_session *player, size_t track, 
 	return true;
 }
 
+/* The publisher's track that a subscription should play; 0 none. */
+static uint64_t wanted_by(struct sl_api *api, struct api_session *player, const struct api_track *t)
+{
+	const struct api_slot *slot = t->publish ? NULL : &player->slots[t->unit];
+	struct api_session *pub = slot ? api_session_by_tag(api, slot->publisher) : NULL;
+	const struct api_track *source = pub ? track_at(pub, true, t->kind, slot->unit) : NULL;
+
+	return source ? source->id : 0;
+}
+
 static void route_player(struct sl_api *api, struct api_room *r, struct api_session *player)
 {
 	fill_slots(api, player, r);
 	for (size_t i = 0; i < player->track_count; i++) {
-		struct api_track *t = &player->tracks[i];
-		const struct api_slot *slot = &player->slots[t->unit];
-		struct api_session *pub = api_session_by_tag(api, slot->publisher);
-		const struct api_track *source = pub ? track_at(pub, t->kind, slot->unit) : NULL;
-		uint64_t want = source ? source->id : 0;
+		uint64_t want = wanted_by(api, player, &player->tracks[i]);
 
-		if (want != t->playing && !route(api, player, i, want))
+		if (player->tracks[i].publish || !player->tracks[i].id || want == player->tracks[i].playing)
+			continue;
+		if (!route(api, player, i, want))
 			r->dirty = api->dirty = true;
 	}
 }
@@ -200,7 +210,7 @@ static void route_room(struct sl_api *api, struct api_room *r)
 	r->dirty = false;
 	SL_LIST_EACH(it, tmp, &r->players)
 	{
-		struct api_session *player = SL_LIST_AT(it, struct api_session, link);
+		struct api_session *player = SL_LIST_AT(it, struct api_session, play_link);
 
 		if (player->state == SESSION_OPEN)
 			route_player(api, r, player);

@@ -21,7 +21,7 @@ struct sl_str api_log_name(const struct api_session *s)
 
 static const char *role_name(const struct api_session *s)
 {
-	return s->role == SL_SDP_PUBLISHER ? "publisher" : "player";
+	return s->publisher ? "publisher" : "player";
 }
 
 void api_session_new_etag(struct sl_api *api, struct api_session *s)
@@ -29,36 +29,112 @@ void api_session_new_etag(struct sl_api *api, struct api_session *s)
 	sl_rng_id(&api->rng, s->etag, ETAG_LEN);
 }
 
-int api_session_new(struct sl_api *api, struct api_room *r, enum sl_sdp_role role,
-		    const char *participant, struct api_session **out)
+/* 128 random bits, base64url. */
+static void make_id(struct sl_api *api, char out[API_ID_LEN + 1])
 {
 	uint8_t bits[16];
+
+	sl_rng_fill(&api->rng, bits, sizeof(bits));
+	(void)sl_base64url(bits, sizeof(bits), out, API_ID_LEN + 1);
+}
+
+int api_session_new(struct sl_api *api, struct api_room *r, bool publisher, bool player,
+		    const char *participant, struct api_session **out)
+{
 	uint64_t tag;
 	struct api_session *s = sl_pool_get(&api->sessions, &tag);
 	int err;
 
 	if (!s)
 		return api->sessions.live >= api->sessions.max ? SL_EFULL : SL_ENOMEM;
-	sl_rng_fill(&api->rng, bits, sizeof(bits));
-	(void)sl_base64url(bits, sizeof(bits), s->id, sizeof(s->id));
+	make_id(api, s->id);
 	err = sl_hash_put(&api->ids, s->id, API_ID_LEN, s);
 	if (err) {
 		sl_pool_put(&api->sessions, tag);
 		return err;
 	}
 	s->tag = tag;
-	s->role = role;
+	s->publisher = publisher;
+	s->player = player;
+	s->since_us = api_now_us(api);
 	s->room = r;
 	s->state = SESSION_OPENING;
 	api_session_new_etag(api, s);
 	if (!sl_str_copy(s->participant, sizeof(s->participant),
 			 sl_str_z(participant ? participant : s->id)))
 		s->participant[0] = 0;
-	if (role == SL_SDP_PUBLISHER)
+	sl_list_init(&s->link);
+	sl_list_init(&s->play_link);
+	if (publisher) {
 		r->publisher_count++;
-	sl_list_add(role == SL_SDP_PUBLISHER ? &r->publishers : &r->players, &s->link);
+		sl_list_add(&r->publishers, &s->link);
+	}
+	if (player)
+		sl_list_add(&r->players, &s->play_link);
 	*out = s;
 	return SL_OK;
+}
+
+/* Twice the room when there is none; NULL when there is no memory for it. The old array stays. */
+static void *grow(void *p, size_t *cap, size_t size)
+{
+	size_t more = *cap ? 2 * *cap : 4;
+	char *bigger = sl_realloc(p, more * size);
+
+	if (!bigger)
+		return NULL;
+	memset(bigger + *cap * size, 0, (more - *cap) * size);
+	*cap = more;
+	return bigger;
+}
+
+static bool room_for_slot(struct api_session *s, size_t unit)
+{
+	while (unit >= s->slot_cap) {
+		struct api_slot *more = grow(s->slots, &s->slot_cap, sizeof(*s->slots));
+
+		if (!more)
+			return false;
+		s->slots = more;
+	}
+	s->slot_count = SL_MAX(s->slot_count, unit + 1);
+	return true;
+}
+
+struct api_track *api_session_add_track(struct sl_api *api, struct api_session *s, bool publish,
+					enum sl_kind kind)
+{
+	struct api_track *t;
+	uint8_t unit = 0;
+
+	if (s->track_count == s->track_cap) {
+		t = grow(s->tracks, &s->track_cap, sizeof(*s->tracks));
+		if (!t)
+			return NULL;
+		s->tracks = t;
+	}
+	for (size_t i = 0; i < s->track_count; i++)
+		if (s->tracks[i].publish == publish && s->tracks[i].kind == kind)
+			unit++;
+	if (!publish && !room_for_slot(s, unit))
+		return NULL;
+	t = &s->tracks[s->track_count++];
+	*t = (struct api_track){.publish = publish, .kind = kind, .unit = unit};
+	make_id(api, t->public_id);
+	return t;
+}
+
+void api_session_drop_tracks(struct api_session *s, size_t n)
+{
+	s->track_count -= SL_MIN(n, s->track_count);
+}
+
+/* Its place in the table goes back; nothing refers to it any more. */
+static void put_session(struct sl_api *api, struct api_session *s)
+{
+	sl_free(s->tracks);
+	sl_free(s->slots);
+	sl_pool_put(&api->sessions, s->tag);
 }
 
 struct api_session *api_session_by_tag(struct sl_api *api, uint64_t tag)
@@ -84,7 +160,8 @@ static void unlink_session(struct sl_api *api, struct api_session *s, const char
 	       SL_KSTR("participant", api_log_name(s)), SL_KS("session", id), SL_KS("cause", why));
 	sl_hash_del(&api->ids, s->id, API_ID_LEN);
 	sl_list_del(&s->link);
-	if (s->role == SL_SDP_PUBLISHER)
+	sl_list_del(&s->play_link);
+	if (s->publisher)
 		r->publisher_count--;
 	s->room = NULL;
 	s->state = SESSION_CLOSING;
@@ -95,7 +172,7 @@ void api_session_gone(struct sl_api *api, struct api_session *s, const char *why
 {
 	unlink_session(api, s, why);
 	sl_list_del(&s->link);
-	sl_pool_put(&api->sessions, s->tag);
+	put_session(api, s);
 }
 
 /* True when core took the command, or knows no such transport any more. */
@@ -110,7 +187,7 @@ void api_session_end(struct sl_api *api, struct api_session *s, const char *why)
 {
 	unlink_session(api, s, why);
 	if (close_transport(api, s)) {
-		sl_pool_put(&api->sessions, s->tag);
+		put_session(api, s);
 		return;
 	}
 	sl_list_add(&api->closing, &s->link);
@@ -129,6 +206,18 @@ void api_sessions_retry(struct sl_api *api)
 			return;
 		}
 		sl_list_del(&s->link);
-		sl_pool_put(&api->sessions, s->tag);
+		put_session(api, s);
 	}
+}
+
+void api_sessions_fini(struct sl_api *api)
+{
+	struct api_session *s;
+	uint32_t cursor = 0;
+	uint64_t tag;
+
+	while ((s = sl_pool_next(&api->sessions, &cursor, &tag)))
+		put_session(api, s);
+	sl_hash_fini(&api->ids);
+	sl_pool_fini(&api->sessions);
 }

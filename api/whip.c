@@ -126,19 +126,20 @@ static void offer_refused(struct api_op *op, int err, const struct sl_sdp_why *w
 
 /* ================= POST: with core's reply ================= */
 
-static void keep_tracks(struct api_session *s, const struct sl_transport_conf *conf,
-			const struct sl_reply *r)
+/* False out of memory. */
+static bool keep_tracks(struct sl_api *api, struct api_session *s,
+			const struct sl_transport_conf *conf, const struct sl_reply *r)
 {
-	uint8_t per_kind[SL_KIND_COUNT] = {0};
-
 	for (size_t i = 0; i < conf->track_count; i++) {
-		enum sl_kind kind = conf->tracks[i].kind;
+		const struct sl_track_conf *tc = &conf->tracks[i];
+		struct api_track *t = api_session_add_track(api, s, tc->publish, tc->kind);
 
-		s->tracks[s->track_count++] = (struct api_track){
-			.id = r->tracks[i], .kind = kind, .unit = per_kind[kind]++};
+		if (!t)
+			return false;
+		t->id = r->tracks[i];
+		api_copy(t->mid, sizeof(t->mid), sl_str_z(tc->mid));
 	}
-	if (s->role == SL_SDP_PLAYER)
-		s->slot_count = SL_MAX(per_kind[SL_AUDIO], per_kind[SL_VIDEO]);
+	return true;
 }
 
 static void created(struct api_op *op, struct api_session *s, char *text, size_t len)
@@ -148,7 +149,7 @@ static void created(struct api_op *op, struct api_session *s, char *text, size_t
 
 	api_short_id(s, id);
 	SL_LOG(INFO, WHIP, "session opened",
-	       SL_KS("role", s->role == SL_SDP_PUBLISHER ? "publisher" : "player"),
+	       SL_KS("role", s->publisher ? "publisher" : "player"),
 	       SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)),
 	       SL_KS("session", id), SL_KU("loop", s->loop), SL_KA("peer", &c->peer));
 	api_header(c, "Location", "/sessions/%s", s->id);
@@ -189,7 +190,12 @@ static void on_open(void *arg, const struct sl_reply *r)
 		op_busy(op, sl_strerror(err));
 		return;
 	}
-	keep_tracks(s, op->n.conf, r);
+	if (!keep_tracks(api, s, op->n.conf, r)) {
+		sl_free(text);
+		api_session_end(api, s, "out of memory");
+		op_busy(op, "out of memory");
+		return;
+	}
 	s->state = SESSION_OPEN;
 	created(op, s, text, len);
 	api_room_changed(api, s->room);
@@ -245,7 +251,8 @@ static void open_transport(struct api_op *op, struct api_room *room, const char 
 {
 	struct sl_api *api = op->api;
 	struct api_session *s;
-	int err = api_session_new(api, room, op->n.role, participant, &s);
+	bool publisher = op->n.role == SL_SDP_PUBLISHER;
+	int err = api_session_new(api, room, publisher, !publisher, participant, &s);
 
 	if (err) {
 		api_room_changed(api, room);
