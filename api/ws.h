@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/ws.h — WebSockets, for the paths that speak them. ws.c hides the library; a user of this header sees text
+ * messages, an orderly end, and a bounded queue.
+ * Every socket is pinged each 20 s and ended when no pong came for 30 s. A message has at most 1 MiB in at most 64
+ * fragments, else close 1009; more than 50 messages a second (bursts of 100) is close 1008; binary is close 1003.
+ * The queue out holds at most 1,000 messages and 1 MiB: past that the socket is closed with 1013. Never blocks. */
+#ifndef SL_API_WS_H
+#define SL_API_WS_H
+#include "api/api_int.h"
+
+enum { API_WS_MESSAGE_MAX = 1 << 20, API_WS_FRAGMENTS_MAX = 64, API_WS_QUEUE_MAX = 1000 };
+
+struct api_ws;
+struct api_ws_ops {
+	/* The upgrade is done; what was kept by accept is api_ws_data(). */
+	void (*open)(struct api_ws *ws);
+	void (*text)(struct api_ws *ws, const char *text, size_t len);
+	/* The last call for ws, for any reason; code is the peer's close code, or 0. */
+	void (*closed)(struct api_ws *ws, int code);
+	/* Before the upgrade, with the request (path, query, rights) already judged: NULL, or why not with *status.
+	 * May keep something by api_ws_set_data(). closed() is called in any case once this has returned NULL. */
+	const char *(*accept)(struct api_ws *ws, const struct api_request *req, int *status);
+};
+
+struct sl_api *api_ws_api(const struct api_ws *ws);
+const struct sl_addr *api_ws_peer(const struct api_ws *ws);
+void *api_ws_data(const struct api_ws *ws);
+void api_ws_set_data(struct api_ws *ws, void *data);
+/* Queues a text message; the text is taken over (from sl_zalloc). False: the queue is full, or the socket is ending:
+ * it is being closed, and closed() will come. */
+bool api_ws_send(struct api_ws *ws, char *text, size_t len);
+/* Bytes queued and not yet taken by the system. */
+size_t api_ws_queued(const struct api_ws *ws);
+/* Sends what is queued, then a close frame (RFC 6455 section 7.4); reason has at most 120 bytes. */
+void api_ws_close(struct api_ws *ws, int code, const char *reason);
+#endif
