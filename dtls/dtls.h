@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  * dtls/dtls.h — DTLS-SRTP without IO: handshake engine, certificate, and the SRTP transforms.
- * What:      session.c  a handshake in either role over mbedTLS (all of that library's TLS calls stand there),
+ * What:      session.c  a handshake in either role over mbedTLS (all of that library's TLS calls
+ *            stand there),
  *                       key export for SRTP (RFC 5764), fingerprint check before any key leaves;
  *            hello.c    joins a ClientHello that came in fragments, which mbedTLS 2.28 refuses;
- *            record.c   after the handshake: recognises and makes an authentic close_notify from the kept record keys;
+ *            record.c   after the handshake: recognises and makes an authentic close_notify from
+ *                       the kept record keys;
  *            cert.c     certificate and key, made (ECDSA P-256) or read from PEM;
- *            srtp.c     derivation, packet index, ROC, replay windows, the way to the transforms, which are
- *            srtp_soft.c by mbedTLS's primitives,  srtp_libsrtp.c by libsrtp2,  srtp_null.c none at all.
- * Threads:   struct sl_dtls (a handshake) is stepped on a worker; it is given to one thread at a time. The rest belongs
- *            to a media loop. Nothing here reads a clock, opens a socket or prints.
- * Start at:  sl_dtls_new() for handshakes, sl_srtp_open() and sl_srtp_seal() for the packet path. */
+ *            srtp.c     derivation, packet index, ROC, replay windows, the way to the transforms:
+ *            srtp_soft.c by mbedTLS's primitives, srtp_libsrtp.c by libsrtp2, srtp_null.c none.
+ * Threads:   struct sl_dtls (a handshake) is stepped on a worker; it is given to one thread at a
+ *            time. The rest belongs to a media loop. Nothing here reads a clock, opens a socket or
+ *            prints.
+ * Start at:  sl_dtls_new() for handshakes, sl_srtp_open() and sl_srtp_seal() for the packet
+ *            path. */
 #ifndef SL_DTLS_H
 #define SL_DTLS_H
 #include "core/base/addr.h"
@@ -19,10 +23,13 @@
 
 /* ---- certificate: one per process, shared read-only by all threads ---- */
 struct sl_cert;
-/* New ECDSA P-256 key and self-signed certificate, valid from a day before wall_us for thirty days times twelve. */
+/* New ECDSA P-256 key and self-signed certificate, valid from a day before wall_us for thirty days
+ * times twelve. */
 SL_MUST_USE int sl_cert_new(const struct sl_rng *rng, int64_t wall_us, struct sl_cert **out);
-/* From PEM text of a certificate (chain) and its key: EC or RSA. SL_EPARSE, SL_EUNSUPPORTED, SL_ENOMEM. */
-SL_MUST_USE int sl_cert_from_pem(struct sl_str cert_pem, struct sl_str key_pem, const struct sl_rng *rng, struct sl_cert **out);
+/* From PEM text of a certificate (chain) and its key: EC or RSA. SL_EPARSE, SL_EUNSUPPORTED,
+ * SL_ENOMEM. */
+SL_MUST_USE int sl_cert_from_pem(struct sl_str cert_pem, struct sl_str key_pem,
+				 const struct sl_rng *rng, struct sl_cert **out);
 void sl_cert_free(struct sl_cert *cert);                        /* takes NULL */
 /* SHA-256 of the certificate as SDP writes it: "AB:CD:..." (95 characters). */
 const char *sl_cert_fingerprint(const struct sl_cert *cert);
@@ -34,13 +41,15 @@ struct sl_fingerprint {
 	uint8_t bytes[SL_DIGEST_MAX];
 };
 /* "sha-256", "AB:CD:.." in any case. SL_EPARSE, SL_EUNSUPPORTED for an algorithm we do not know. */
-SL_MUST_USE int sl_fingerprint_parse(struct sl_str algorithm, struct sl_str hex, struct sl_fingerprint *out);
+SL_MUST_USE int sl_fingerprint_parse(struct sl_str algorithm, struct sl_str hex,
+				     struct sl_fingerprint *out);
 
 /* ---- SRTP profiles ---- */
 enum sl_srtp_profile {
 	SL_SRTP_NONE,
 	SL_SRTP_AES128_CM_SHA1_80,      /* RFC 3711, RFC 5764 0x0001 */
-	SL_SRTP_AES128_CM_SHA1_32,      /* 0x0002; its SRTCP tag has 80 bits all the same (RFC 5764 section 4.1.2) */
+	SL_SRTP_AES128_CM_SHA1_32,      /* 0x0002; its SRTCP tag has 80 bits all the same (RFC 5764
+					 * section 4.1.2) */
 	SL_SRTP_AES256_CM_SHA1_80,      /* RFC 6188, SDES only */
 	SL_SRTP_AES256_CM_SHA1_32,      /* likewise */
 	SL_SRTP_AEAD_AES128_GCM,        /* RFC 7714, 0x0007 */
@@ -50,8 +59,10 @@ enum sl_srtp_profile {
 const char *sl_srtp_profile_name(enum sl_srtp_profile p);
 size_t sl_srtp_key_len(enum sl_srtp_profile p);                 /* master key: 16 or 32 */
 size_t sl_srtp_salt_len(enum sl_srtp_profile p);                /* 14, or 12 for GCM */
-size_t sl_srtp_tag_len(enum sl_srtp_profile p, bool rtcp);      /* bytes a sealed packet is longer by; SRTCP: without its index */
-enum { SL_SRTP_MASTER_MAX = 46, SL_SRTP_OVERHEAD = 20 };        /* largest tag plus SRTCP's 4 bytes of index */
+/* Bytes a sealed packet is longer by; SRTCP: without its index. */
+size_t sl_srtp_tag_len(enum sl_srtp_profile p, bool rtcp);
+/* Overhead: the largest tag plus SRTCP's 4 bytes of index. */
+enum { SL_SRTP_MASTER_MAX = 46, SL_SRTP_OVERHEAD = 20 };
 
 struct sl_srtp_master {
 	enum sl_srtp_profile profile;
@@ -67,10 +78,12 @@ struct sl_dtls_conf {
 	const struct sl_cert *cert;     /* borrowed for the engine's life */
 	struct sl_fingerprint peer[SL_DTLS_FINGERPRINTS_MAX];
 	size_t peer_count;              /* 0 is refused */
-	const struct sl_rng *rng;       /* borrowed; called only inside calls below. On a worker: set again before each step */
+	const struct sl_rng *rng;       /* borrowed; called only inside calls below. On a worker:
+					 * set again before each step */
 };
 
-/* Record protection that outlives the handshake: AES-128-GCM of epoch 1, both directions. Under 100 bytes. */
+/* Record protection that outlives the handshake: AES-128-GCM of epoch 1, both directions. Under 100
+ * bytes. */
 struct sl_dtls_records {
 	uint8_t read_key[16], write_key[16];
 	uint8_t read_iv[4], write_iv[4];
@@ -86,17 +99,21 @@ struct sl_dtls_keys {
 
 enum sl_dtls_state { SL_DTLS_HANDSHAKING, SL_DTLS_CONNECTED, SL_DTLS_FAILED, SL_DTLS_CLOSED };
 /* Why a handshake failed, for diagnosis. */
-enum sl_dtls_cause { SL_DTLS_OK, SL_DTLS_ALERT, SL_DTLS_FINGERPRINT, SL_DTLS_NO_SRTP, SL_DTLS_TIMEOUT, SL_DTLS_NOMEM, SL_DTLS_PROTOCOL };
+enum sl_dtls_cause {
+	SL_DTLS_OK, SL_DTLS_ALERT, SL_DTLS_FINGERPRINT, SL_DTLS_NO_SRTP,
+	SL_DTLS_TIMEOUT, SL_DTLS_NOMEM, SL_DTLS_PROTOCOL
+};
 const char *sl_dtls_cause_text(enum sl_dtls_cause c);           /* a plain sentence */
 
 /* SL_ENOMEM; SL_EPARSE without a fingerprint. Nothing is sent yet. */
 SL_MUST_USE int sl_dtls_new(const struct sl_dtls_conf *conf, struct sl_dtls **out);
 void sl_dtls_free(struct sl_dtls *d);                           /* takes NULL */
 void sl_dtls_set_rng(struct sl_dtls *d, const struct sl_rng *rng);
-/* One datagram in; the first call of a client's handshake is sl_dtls_tick(). Injected rubbish is dropped inside
- * (epoch-0 alerts, handshake types impossible now): it never ends a handshake. A handshake that failed starts again
- * inside, at intervals that grow to a second, and stays HANDSHAKING until 30 s have gone; then FAILED. With a wrong
- * certificate it ends after 1 s (it may be forged, and the right one may follow). */
+/* One datagram in; the first call of a client's handshake is sl_dtls_tick(). Injected rubbish is
+ * dropped inside (epoch-0 alerts, handshake types impossible now): it never ends a handshake. A
+ * handshake that failed starts again inside, at intervals that grow to a second, and stays
+ * HANDSHAKING until 30 s have gone; then FAILED. With a wrong certificate it ends after 1 s (it may
+ * be forged, and the right one may follow). */
 void sl_dtls_recv(struct sl_dtls *d, const uint8_t *data, size_t len, int64_t now_us);
 void sl_dtls_tick(struct sl_dtls *d, int64_t now_us);
 /* Next datagram to send: *len bytes, valid until the next call on d. False when there is none. */
@@ -118,19 +135,24 @@ bool sl_dtls_is_close(struct sl_dtls_records *r, const uint8_t *data, size_t len
 int sl_dtls_write_close(struct sl_dtls_records *r, uint8_t *out, size_t cap);
 
 /* ---- SRTP: the array seam ----
- * A key block is one direction of one peer: derived keys of SRTP and SRTCP. Packet index, ROC and replay are explicit
- * and ours; a transform knows nothing about order. */
+ * A key block is one direction of one peer: derived keys of SRTP and SRTCP. Packet index, ROC and
+ * replay are explicit and ours; a transform knows nothing about order. */
 enum sl_srtp_impl {
-	SL_SRTP_LIBSRTP,                /* libsrtp2 for SRTP; SRTCP and what libsrtp2 cannot be made to do: as SOFT */
+	SL_SRTP_LIBSRTP,                /* libsrtp2 for SRTP; SRTCP and what libsrtp2 cannot be made
+					 * to do: as SOFT */
 	SL_SRTP_NULL,                   /* no protection, any profile, no tag: for simulations */
-	SL_SRTP_SOFT                    /* AES, SHA-1 and GCM of mbedTLS; keeps nothing about an SSRC */
+	SL_SRTP_SOFT                    /* AES, SHA-1 and GCM of mbedTLS; keeps nothing about an
+					 * SSRC */
 };
-/* The transform to give a profile on this machine: what callers pass to sl_srtp_key_new() unless told otherwise.
+/* The transform to give a profile on this machine: what callers pass to sl_srtp_key_new() unless
+ * told otherwise.
  * SOFT: half of libsrtp2's time for AES-CM, a key in 20 µs and 2 KB instead of 1 ms and 60 KB. */
 enum sl_srtp_impl sl_srtp_best(enum sl_srtp_profile p);
 struct sl_srtp_key;
-/* Of one direction: `outbound` keys seal, the others open. SL_ENOMEM, SL_EUNSUPPORTED. The master is copied. */
-SL_MUST_USE int sl_srtp_key_new(enum sl_srtp_impl impl, const struct sl_srtp_master *master, bool outbound, struct sl_srtp_key **out);
+/* Of one direction: `outbound` keys seal, the others open. SL_ENOMEM, SL_EUNSUPPORTED. The master
+ * is copied. */
+SL_MUST_USE int sl_srtp_key_new(enum sl_srtp_impl impl, const struct sl_srtp_master *master,
+				bool outbound, struct sl_srtp_key **out);
 void sl_srtp_key_free(struct sl_srtp_key *key);                 /* wipes; takes NULL */
 enum sl_srtp_profile sl_srtp_key_profile(const struct sl_srtp_key *key);
 /* Forgets what a transform may keep about an SSRC that is gone (libsrtp streams). */
@@ -138,24 +160,30 @@ void sl_srtp_key_forget(struct sl_srtp_key *key, uint32_t ssrc);
 
 struct sl_srtp_op {
 	struct sl_srtp_key *key;
-	/* seal: header and payload of the plain packet. open: hdr = the whole sealed packet, payload unused.
-	 * For RTCP the header is the first 8 bytes of the compound. Read only; may be shared by many ops.
-	 * hdr holds the whole RTP header and may run on into the payload (RTX's OSN, a patched descriptor): what is
-	 * enciphered begins where the header ends by its own fields. */
+	/* seal: header and payload of the plain packet. open: hdr = the whole sealed packet,
+	 * payload unused. For RTCP the header is the first 8 bytes of the compound. Read only; may
+	 * be shared by many ops.
+	 * hdr holds the whole RTP header and may run on into the payload (RTX's OSN, a patched
+	 * descriptor): what is enciphered begins where the header ends by its own fields. */
 	const uint8_t *hdr;
 	const uint8_t *payload;
 	size_t hdr_len, payload_len;
-	uint64_t index;                 /* SRTP: ROC << 16 | seq. SRTCP: its 31-bit index (open: read from the packet by the caller) */
+	uint64_t index;                 /* SRTP: ROC << 16 | seq. SRTCP: its 31-bit index (open:
+					 * read from the packet by the caller) */
 	bool rtcp;
-	/* Must not overlap the input. Room: seal hdr_len + payload_len + SL_SRTP_OVERHEAD, open hdr_len. */
+	/* Must not overlap the input. Room: seal hdr_len + payload_len + SL_SRTP_OVERHEAD,
+	 * open hdr_len. */
 	uint8_t *out;
-	size_t out_len;                 /* result; 0 and nothing of use in out unless err is SL_OK */
-	int err;                        /* result: SL_OK, SL_EAUTH; SL_EPARSE for a malformed packet or an index that is
-					 * not its own; SL_ERANGE past 2^48 or 2^31 (key used up); SL_ESTATE: wrong way */
+	size_t out_len;                 /* result; 0 and nothing of use in out unless err is
+					 * SL_OK */
+	int err;                        /* result: SL_OK, SL_EAUTH; SL_EPARSE for a malformed packet
+					 * or an index that is not its own; SL_ERANGE past 2^48 or
+					 * 2^31 (key used up); SL_ESTATE: wrong way */
 };
 enum { SL_SRTP_BATCH_MAX = 128 };
-/* n <= 128. Each op has its own result; returns how many are SL_OK. Same packet sealed twice under one index (a
- * retransmission of the same bytes) is allowed under AES-CM only; different bytes never (T11), which the caller keeps. */
+/* n <= 128. Each op has its own result; returns how many are SL_OK. Same packet sealed twice under
+ * one index (a retransmission of the same bytes) is allowed under AES-CM only; different bytes
+ * never (T11), which the caller keeps. */
 int sl_srtp_seal(struct sl_srtp_op *ops, int n);
 int sl_srtp_open(struct sl_srtp_op *ops, int n);
 
@@ -166,30 +194,35 @@ struct sl_srtp_rx {
 	uint64_t seen[SL_SRTP_WINDOW / 64];
 	bool started;
 };
-/* The index a packet most likely has (RFC 3711 section 3.3.1). Before the first authentic packet: seq itself. */
+/* The index a packet most likely has (RFC 3711 section 3.3.1). Before the first authentic packet:
+ * seq itself. */
 uint64_t sl_srtp_rx_index(const struct sl_srtp_rx *rx, uint16_t seq);
-/* The one other index worth a try when the packet did not authenticate under sl_srtp_rx_index(): until the first
- * authentic packet of an SSRC its sender may have wrapped unseen, so seq with ROC 1. Then SL_SRTP_NO_INDEX.
- *	op.index = sl_srtp_rx_index(rx, seq), open; on SL_EAUTH the same with the alternative, if there is one. */
+/* The one other index worth a try when the packet did not authenticate under sl_srtp_rx_index():
+ * until the first authentic packet of an SSRC its sender may have wrapped unseen, so seq with
+ * ROC 1. Then SL_SRTP_NO_INDEX.
+ *	op.index = sl_srtp_rx_index(rx, seq), open;
+ *	on SL_EAUTH the same with the alternative, if there is one. */
 #define SL_SRTP_NO_INDEX UINT64_MAX
 uint64_t sl_srtp_rx_alternative(const struct sl_srtp_rx *rx, uint16_t seq);
 /* SL_OK, or SL_EREPLAY when it was accepted before or is older than the window. */
 SL_MUST_USE int sl_srtp_rx_check(const struct sl_srtp_rx *rx, uint64_t index);
 /* After authentication only. Two copies in one batch both open: check again before each accept. */
 void sl_srtp_rx_accept(struct sl_srtp_rx *rx, uint64_t index);
-/* SRTCP has one window per SSRC as well; its index is explicit in the packet. Reads it: SL_EPARSE when too short or
- * the E bit is missing where the profile encrypts. */
-SL_MUST_USE int sl_srtcp_index(const struct sl_srtp_key *key, const uint8_t *packet, size_t len, uint32_t *index);
+/* SRTCP has one window per SSRC as well; its index is explicit in the packet. Reads it: SL_EPARSE
+ * when too short or the E bit is missing where the profile encrypts. */
+SL_MUST_USE int sl_srtcp_index(const struct sl_srtp_key *key, const uint8_t *packet, size_t len,
+			       uint32_t *index);
 
-/* Indexes of one outbound SSRC: what it gives out never repeats. Zeroed at the start, kept as long as the key: an SSRC
- * that begins anew under an old key repeats its keystream (RFC 3711 section 9.1). */
+/* Indexes of one outbound SSRC: what it gives out never repeats. Zeroed at the start, kept as long
+ * as the key: an SSRC that begins anew under an old key repeats its keystream (RFC 3711 section
+ * 9.1). */
 struct sl_srtp_tx {
 	uint64_t next;                  /* lowest SRTP index not yet given out */
 	uint64_t rtcp_next;
 	bool started;
 };
-/* The next index whose low 16 bits are seq; gaps are fine. SL_EREPLAY when seq is not ahead of the last (2^15 at most):
- * a retransmission uses the index it was given. SL_ERANGE after 2^48. */
+/* The next index whose low 16 bits are seq; gaps are fine. SL_EREPLAY when seq is not ahead of the
+ * last (2^15 at most): a retransmission uses the index it was given. SL_ERANGE after 2^48. */
 SL_MUST_USE int sl_srtp_tx_index(struct sl_srtp_tx *tx, uint16_t seq, uint64_t *index);
 /* 0, 1, 2, ... of SRTCP. SL_ERANGE after 2^31. */
 SL_MUST_USE int sl_srtp_tx_rtcp_index(struct sl_srtp_tx *tx, uint32_t *index);

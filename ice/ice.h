@@ -1,27 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ice/ice.h — ICE without IO: one agent per transport, one component (BUNDLE and rtcp-mux are assumed).
- * What:      RFC 8445 full agent in both roles and lite; trickle (RFC 8838), peer-reflexive candidates, role conflict,
- *            nomination, restart, consent (RFC 7675). STUN reading and writing (RFC 5389/8489 as ICE needs it).
- *            Not: sockets, gathering of addresses, TURN, mDNS (".local" candidates are ignored, the peer-reflexive
- *            path serves them).
- * Verbs:     recv bytes in, tick time in, pull bytes out, event events out, deadline the next tick. After any call
- *            that changes the agent the caller drains pull and event, then re-arms one timer.
- * The pair in use changes  (a) to one that gets an authenticated check with USE-CANDIDATE, unless its priority is
- *            lower and the present pair had one, or SRTP or SRTCP, in the last 3 s;  (b) to any validated pair that
- *            brings SRTP or SRTCP while the present one has been silent for 500 ms, or checks while it has been silent
- *            for 6 s. Packets of every validated pair are accepted (sl_ice_is_valid).
- * Lite:      has no checks of its own, but for one case (docs/deviations.md): after media has moved to a new address
- *            under the same credentials a check goes there, again after 0.2, 0.4, 0.8 and 1.6 s; without a valid response within 3 s the
- *            old pair comes back, or sending stops.
- *            (Facing another lite agent it does send checks, as both would only wait; a ledger entry too.)
- * Restart:   the old credentials stay valid until a pair of the new ones is in use; old pairs are accepted 5 s longer.
- * Life:      NEW until the peer's credentials are here; CHECKING until a pair is in use; DISCONNECTED after 5 s without
- *            anything authentic (full: with a check unanswered as well); FAILED after timeout_us of silence, or for a
- *            full agent of unanswered consent checks (at most 30 s, whatever media comes). One that never connects
- *            fails 2 * timeout_us after the peer's credentials or its latest candidate (3 * while checks are under
- *            way); sl_ice_end_of_candidates() stops candidates from putting that off. FAILED ends only by a restart.
- * Security:  nothing is answered, remembered or counted as alive without MESSAGE-INTEGRITY; a message that fails
- *            never ends anything. USERNAME is local:remote exactly. No reply is larger than its request.
+ * ice/ice.h — ICE without IO: one agent per transport, one component (BUNDLE and rtcp-mux are
+ * assumed).
+ * What:      RFC 8445 full agent in both roles and lite; trickle (RFC 8838), peer-reflexive
+ *            candidates, role conflict, nomination, restart, consent (RFC 7675). STUN reading and
+ *            writing (RFC 5389/8489 as ICE needs it).
+ *            Not: sockets, gathering of addresses, TURN, mDNS (".local" candidates are ignored, the
+ *            peer-reflexive path serves them).
+ * Verbs:     recv bytes in, tick time in, pull bytes out, event events out, deadline the next tick.
+ *            After any call that changes the agent the caller drains pull and event, then re-arms
+ *            one timer.
+ * The pair in use changes  (a) to one that gets an authenticated check with USE-CANDIDATE, unless
+ *            its priority is lower and the present pair had one, or SRTP or SRTCP, in the last 3 s;
+ *            (b) to any validated pair that brings SRTP or SRTCP while the present one has been
+ *            silent for 500 ms, or checks while it has been silent for 6 s. Packets of every
+ *            validated pair are accepted (sl_ice_is_valid).
+ * Lite:      has no checks of its own, but for one case (docs/deviations.md): after media has moved
+ *            to a new address under the same credentials a check goes there, again after 0.2, 0.4,
+ *            0.8 and 1.6 s; without a valid response within 3 s the old pair comes back, or sending
+ *            stops. (Facing another lite agent it does send checks, as both would only wait; a
+ *            ledger entry too.)
+ * Restart:   the old credentials stay valid until a pair of the new ones is in use; old pairs are
+ *            accepted 5 s longer.
+ * Life:      NEW until the peer's credentials are here; CHECKING until a pair is in use;
+ *            DISCONNECTED after 5 s without anything authentic (full: with a check unanswered as
+ *            well); FAILED after timeout_us of silence, or for a full agent of unanswered consent
+ *            checks (at most 30 s, whatever media comes). One that never connects fails 2 *
+ *            timeout_us after the peer's credentials or its latest candidate (3 * while checks are
+ *            under way); sl_ice_end_of_candidates() stops candidates from putting that off. FAILED
+ *            ends only by a restart.
+ * Security:  nothing is answered, remembered or counted as alive without MESSAGE-INTEGRITY; a
+ *            message that fails never ends anything. USERNAME is local:remote exactly. No reply is
+ *            larger than its request.
  * Threads:   none. Memory: one struct, embedded by the caller; nothing here allocates.
  * Start at:  sl_ice_recv() in agent.c, and follow one check. */
 #ifndef SL_ICE_H
@@ -57,17 +66,24 @@ struct sl_ice_creds {
 	char pwd[SL_ICE_PWD_MAX + 1];
 };
 
-enum sl_ice_state { SL_ICE_NEW, SL_ICE_CHECKING, SL_ICE_CONNECTED, SL_ICE_DISCONNECTED, SL_ICE_FAILED };
+enum sl_ice_state {
+	SL_ICE_NEW, SL_ICE_CHECKING, SL_ICE_CONNECTED, SL_ICE_DISCONNECTED, SL_ICE_FAILED
+};
 
 struct sl_ice_conf {
 	bool lite;                      /* ours */
-	bool remote_lite;               /* a=ice-lite of the peer; both lite: the one that offers controls */
-	bool controlling;               /* role to begin with; a lite agent facing a full one is always controlled */
-	bool allow_loopback;            /* full agent: remote candidates on loopback or link-local may be checked */
-	int64_t timeout_us;             /* `ice.timeout`: silence after which the session has failed */
+	bool remote_lite;               /* a=ice-lite of the peer; both lite: the one that offers
+					 * controls */
+	bool controlling;               /* role to begin with; a lite agent facing a full one is
+					 * always controlled */
+	bool allow_loopback;            /* full agent: remote candidates on loopback or link-local
+					 * may be checked */
+	int64_t timeout_us;             /* `ice.timeout`: silence after which the session has
+					 * failed */
 	const struct sl_ice_cand *local;/* copied; may be empty at first (sl_ice_add_local) */
 	size_t local_count;
-	uint32_t tid_tag;               /* first four bytes of every transaction id of ours: whose response is it */
+	uint32_t tid_tag;               /* first four bytes of every transaction id of ours: whose
+					 * response is it */
 	const struct sl_rng *rng;       /* borrowed for the agent's life */
 	struct sl_stats *stats;         /* borrowed for the agent's life */
 };
@@ -75,7 +91,8 @@ struct sl_ice_conf {
 struct sl_ice_event {
 	enum { SL_ICE_EV_STATE, SL_ICE_EV_PATH } type;
 	enum sl_ice_state state;        /* EV_STATE */
-	struct sl_path path;            /* EV_PATH: the pair in use from now on; remote.family 0 = none, stop sending */
+	struct sl_path path;            /* EV_PATH: the pair in use from now on; remote.family 0 =
+					 * none, stop sending */
 };
 
 /* One tried pair, for a session's diagnosis. */
@@ -97,27 +114,35 @@ void sl_ice_fini(struct sl_ice *ice);           /* wipes the passwords; takes a 
 
 /* Ours, to be put into SDP. Valid until the next restart. */
 const struct sl_ice_creds *sl_ice_local_creds(const struct sl_ice *ice);
-/* The peer's, from SDP. Other than the present ones: belongs to a restart. The caller has made one with
- * sl_ice_restart(); if not, this makes it (so who answers a restart just calls this, then reads the new credentials of
- * ours, and does not call sl_ice_restart() after it). The same again: nothing happens.
- * SL_ERANGE for lengths that RFC 8445 forbids. */
-SL_MUST_USE int sl_ice_set_remote(struct sl_ice *ice, struct sl_str ufrag, struct sl_str pwd, int64_t now_us);
-/* A peer's candidate, of the present credentials (a restart forgets them all). SL_EFULL past SL_ICE_REMOTE_MAX
- * (dropped, session unharmed), SL_EUNSUPPORTED for one that is never tried (other family than all our sockets,
- * loopback, link-local or an address of our own where not allowed), SL_ESTATE after the end of candidates or in
- * FAILED. */
-SL_MUST_USE int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us);
+/* The peer's, from SDP. Other than the present ones: belongs to a restart. The caller has made one
+ * with sl_ice_restart(); if not, this makes it (so who answers a restart just calls this, then
+ * reads the new credentials of ours, and does not call sl_ice_restart() after it). The same again:
+ * nothing happens. SL_ERANGE for lengths that RFC 8445 forbids. */
+SL_MUST_USE int sl_ice_set_remote(struct sl_ice *ice, struct sl_str ufrag, struct sl_str pwd,
+				  int64_t now_us);
+/* A peer's candidate, of the present credentials (a restart forgets them all). SL_EFULL past
+ * SL_ICE_REMOTE_MAX (dropped, session unharmed), SL_EUNSUPPORTED for one that is never tried (other
+ * family than all our sockets, loopback, link-local or an address of our own where not allowed),
+ * SL_ESTATE after the end of candidates or in FAILED. */
+SL_MUST_USE int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *cand,
+				  int64_t now_us);
 void sl_ice_end_of_candidates(struct sl_ice *ice, int64_t now_us);
-SL_MUST_USE int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us);
-/* New credentials of ours; the old ones (both sides') stay valid until a pair of the new ones is in use. */
+SL_MUST_USE int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand,
+				 int64_t now_us);
+/* New credentials of ours; the old ones (both sides') stay valid until a pair of the new ones is in
+ * use. */
 void sl_ice_restart(struct sl_ice *ice, int64_t now_us);
-/* User fragment whose checks this agent still answers besides the present one, or "" . The demux keeps both. */
+/* User fragment whose checks this agent still answers besides the present one, or "".
+ * The demux keeps both. */
 const char *sl_ice_old_ufrag(const struct sl_ice *ice);
 
-/* A STUN datagram for this agent. SL_OK: authentic. Negative: dropped and counted, nothing changed. */
+/* A STUN datagram for this agent. SL_OK: authentic. Negative: dropped and counted, nothing
+ * changed. */
 int sl_ice_recv(struct sl_ice *ice, const struct sl_dgram *in, int64_t now_us);
-/* An authentic SRTP, SRTCP or DTLS record came by this path: life sign, and rule (b). `media`: SRTP or SRTCP. */
-void sl_ice_on_authentic(struct sl_ice *ice, const struct sl_path *path, bool media, int64_t now_us);
+/* An authentic SRTP, SRTCP or DTLS record came by this path: life sign, and rule (b). `media`: SRTP
+ * or SRTCP. */
+void sl_ice_on_authentic(struct sl_ice *ice, const struct sl_path *path, bool media,
+			 int64_t now_us);
 void sl_ice_tick(struct sl_ice *ice, int64_t now_us);
 bool sl_ice_pull(struct sl_ice *ice, struct sl_dgram *out);
 bool sl_ice_event(struct sl_ice *ice, struct sl_ice_event *ev);
@@ -135,7 +160,8 @@ int64_t sl_ice_rtt_us(const struct sl_ice *ice);
 
 /* Priority by RFC 8445 section 5.1.2.1, component 1. */
 uint32_t sl_ice_priority(enum sl_ice_type type, uint16_t local_pref);
-const char *sl_ice_type_name(enum sl_ice_type type);            /* "host", "srflx", "prflx", "relay" */
+/* "host", "srflx", "prflx", "relay" */
+const char *sl_ice_type_name(enum sl_ice_type type);
 const char *sl_ice_state_name(enum sl_ice_state state);         /* words of RTCIceTransportState */
 
 /* ---- for the demux: no authentication, only where to look ---- */
@@ -143,9 +169,11 @@ enum sl_stun_class { SL_STUN_REQUEST, SL_STUN_INDICATION, SL_STUN_SUCCESS, SL_ST
 struct sl_stun_peek {
 	enum sl_stun_class class_;
 	uint16_t method;
-	struct sl_str local_ufrag;      /* of a request's USERNAME, before the colon; borrowed from the datagram */
+	struct sl_str local_ufrag;      /* of a request's USERNAME, before the colon; borrowed from
+					 * the datagram */
 	uint32_t tid_tag;               /* of a response */
 };
-/* SL_EPARSE when it is no STUN message by header, length or attribute walk (at most 32 attributes). */
+/* SL_EPARSE when it is no STUN message by header, length or attribute walk (at most 32
+ * attributes). */
 SL_MUST_USE int sl_stun_peek(const uint8_t *data, size_t len, struct sl_stun_peek *out);
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/test.h — a test is a sentence and registers itself; cmocka runs it.
- * Each test runs twice: as it is, and (--oom) again and again with allocation 0, 1, 2, ... failing until it passes
- * untouched (200 times at most). For that a test gets its objects through TRY() and gives them back through DEFER():
- * a run in which TRY() sees SL_ENOMEM ends there, and the leak check still holds. */
+ * Each test runs twice: as it is, and (--oom) again and again with allocation 0, 1, 2, ... failing
+ * until it passes untouched (200 times at most). For that a test gets its objects through TRY() and
+ * gives them back through DEFER(): a run in which TRY() sees SL_ENOMEM ends there, and the leak
+ * check still holds. */
 #ifndef SL_TEST_H
 #define SL_TEST_H
 #include "core/base/base.h"
@@ -22,10 +23,11 @@ void sl_test_add(struct sl_test *t);
 	__attribute__((constructor)) static void id##_add(void) { sl_test_add(&id##_test); }  \
 	static void id(void)
 
-void sl_test_failed(const char *file, int line, const char *fmt, ...) SL_PRINTF(3, 4) __attribute__((noreturn));
+void sl_test_failed(const char *file, int line, const char *fmt, ...) SL_PRINTF(3, 4)
+	__attribute__((noreturn));
 void sl_test_skip(const char *why) __attribute__((noreturn));
-/* Called in reverse order when the test ends, however it ends. arg may be a local of the test itself, but not of a
- * function that the test calls. */
+/* Called in reverse order when the test ends, however it ends. arg may be a local of the test
+ * itself, but not of a function that the test calls. */
 void sl_test_defer(void (*fn)(void *), void *arg);
 #define DEFER(fn, arg) sl_test_defer((void (*)(void *))(fn), (arg))
 /* True once the allocation of this run has failed. */
@@ -42,13 +44,14 @@ void sl_test_oom_stop(void) __attribute__((noreturn));
 	do {                                                                                  \
 		long long a_ = (long long)(a), b_ = (long long)(b);                           \
 		if (a_ != b_)                                                                 \
-			sl_test_failed(__FILE__, __LINE__, "%s = %lld, want %lld", #a, a_, b_); \
+			sl_test_failed(__FILE__, __LINE__, "%s = %lld, want %lld", #a, a_, b_);\
 	} while (0)
 #define CHECK_STR(a, b)                                                                       \
 	do {                                                                                  \
 		const char *a_ = (a), *b_ = (b);                                              \
 		if (!a_ || strcmp(a_, b_) != 0)                                               \
-			sl_test_failed(__FILE__, __LINE__, "%s = \"%s\", want \"%s\"", #a, a_ ? a_ : "(null)", b_); \
+			sl_test_failed(__FILE__, __LINE__, "%s = \"%s\", want \"%s\"", #a,    \
+				       a_ ? a_ : "(null)", b_);                               \
 	} while (0)
 #define CHECK_BYTES(a, b, n)                                                                  \
 	do {                                                                                  \

@@ -5,8 +5,8 @@
 #include "core/base/base.h"
 #include "core/base/str.h"
 
-/* All bytes count in comparison and hashing: build with the functions below, or from a zeroed value.
- * IPv4-mapped IPv6 is always stored as IPv4. */
+/* All bytes count in comparison and hashing: build with the functions below, or from a zeroed
+ * value. IPv4-mapped IPv6 is always stored as IPv4. */
 struct sl_addr {
 	uint8_t ip[16];         /* IPv4 in the first four */
 	uint16_t port;          /* host order */
@@ -21,7 +21,8 @@ struct sl_path {
 	uint32_t sock;
 };
 
-/* A datagram at the edge of a sans-IO engine. In: borrowed for the call. Out: valid until the engine is called again. */
+/* A datagram at the edge of a sans-IO engine. In: borrowed for the call. Out: valid until the
+ * engine is called again. */
 struct sl_dgram {
 	struct sl_path path;
 	const uint8_t *data;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/arena.h — memory of one command or one SDP, freed at once. Bounded: past `limit` bytes it says no. */
+ * core/base/arena.h — memory of one command or one SDP, freed at once. Bounded: past `limit` bytes
+ * it says no. */
 #ifndef SL_ARENA_H
 #define SL_ARENA_H
 #include "core/base/base.h"

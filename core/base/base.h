@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/base/base.h — what every file of sluice may assume.
- * What:      error codes, attributes, assertions. The rest of core/base has a header per noun: bytes.h, seq.h,
- *            list.h, mem.h, pool.h, arena.h, hash.h, str.h, addr.h, log.h, stat.h, queue.h, rng.h, digest.h.
- * Errors:    functions return 0 or a count, negative enum sl_err on failure. Three kinds, three treatments:
- *            a peer's fault is counted and dropped; our limit is returned to the caller, who sheds load in a
- *            documented order; our bug aborts (SL_ASSERT) or closes the one session it concerns (SL_BUG).
- * Time:      int64_t microseconds of CLOCK_MONOTONIC, always passed in, never read here. SL_NEVER means no deadline.
+ * What:      error codes, attributes, assertions. The rest of core/base has a header per noun:
+ *            bytes.h, seq.h, list.h, mem.h, pool.h, arena.h, hash.h, str.h, addr.h, log.h, stat.h,
+ *            queue.h, rng.h, digest.h.
+ * Errors:    functions return 0 or a count, negative enum sl_err on failure. Three kinds, three
+ *            treatments: a peer's fault is counted and dropped; our limit is returned to the
+ *            caller, who sheds load in a documented order; our bug aborts (SL_ASSERT) or closes the
+ *            one session it concerns (SL_BUG).
+ * Time:      int64_t microseconds of CLOCK_MONOTONIC, always passed in, never read here. SL_NEVER
+ *            means no deadline.
  * Start at:  bytes.h, the only way to read or write what comes from the network. */
 #ifndef SL_BASE_H
 #define SL_BASE_H

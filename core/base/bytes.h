@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/bytes.h — the bounds-checked reader and writer, big endian. The only way to parse what came from
- * the network, and the only way to build what goes there. */
+ * core/base/bytes.h — the bounds-checked reader and writer, big endian. The only way to parse what
+ * came from the network, and the only way to build what goes there. */
 #ifndef SL_BYTES_H
 #define SL_BYTES_H
 #include "core/base/base.h"
 
-/* Reader over untrusted bytes. The first short read sets `bad` and every later read yields 0, so a parser reads
- * straight through and tests `bad` once, before it acts on what it read. Never two reads in one expression. */
+/* Reader over untrusted bytes. The first short read sets `bad` and every later read yields 0, so a
+ * parser reads straight through and tests `bad` once, before it acts on what it read. Never two
+ * reads in one expression. */
 struct sl_rd {
 	const uint8_t *p, *end;
 	bool bad;
 };
 
-/* Writer into a caller's buffer. The first write that does not fit sets `full` and writes nothing from then on. */
+/* Writer into a caller's buffer. The first write that does not fit sets `full` and writes nothing
+ * from then on. */
 struct sl_wr {
 	uint8_t *start, *p, *end;
 	bool full;

@@ -39,6 +39,7 @@ static inline void sl_list_del(struct sl_list *node)
 
 #define SL_LIST_AT(node, type, member) SL_CONTAINER(node, type, member)
 /* The body may delete `it`, nothing else. `head` is a struct sl_list *. */
-#define SL_LIST_EACH(it, tmp, head)                                                        \
-	for (struct sl_list *it = (head)->next, *tmp = it->next; it != (head); it = tmp, tmp = it->next)
+#define SL_LIST_EACH(it, tmp, head)                                            \
+	for (struct sl_list *it = (head)->next, *tmp = it->next; it != (head); \
+	     it = tmp, tmp = it->next)
 #endif

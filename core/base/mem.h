@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/mem.h — the one door to the heap, so that allocations are counted and can be made to fail.
- * Never used per packet: packets and objects of a loop come from pool.h. */
+ * core/base/mem.h — the one door to the heap, so that allocations are counted and can be made to
+ * fail. Never used per packet: packets and objects of a loop come from pool.h. */
 #ifndef SL_MEM_H
 #define SL_MEM_H
 #include "core/base/base.h"

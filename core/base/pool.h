@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/base/pool.h — fixed-size objects of one loop, with 64-bit ids that outlive them.
- * An id is loop (8 bits) | slot (24 bits) | generation (32 bits, never 0): a stale id finds nothing.
- * Slabs are added as needed up to `max` objects and never given back before fini. Not thread-safe. */
+ * An id is loop (8 bits) | slot (24 bits) | generation (32 bits, never 0): a stale id finds
+ * nothing. Slabs are added as needed up to `max` objects and never given back before fini. Not
+ * thread-safe. */
 #ifndef SL_POOL_H
 #define SL_POOL_H
 #include "core/base/base.h"
@@ -17,8 +18,10 @@ struct sl_pool {
 	uint8_t loop;
 };
 
-/* `size` of one object, `max` objects at most, `per_slab` of them allocated at a time. Returns SL_OK or SL_ENOMEM. */
-SL_MUST_USE int sl_pool_init(struct sl_pool *p, size_t size, uint32_t max, uint32_t per_slab, uint8_t loop);
+/* `size` of one object, `max` objects at most, `per_slab` of them allocated at a time. Returns
+ * SL_OK or SL_ENOMEM. */
+SL_MUST_USE int sl_pool_init(struct sl_pool *p, size_t size, uint32_t max, uint32_t per_slab,
+			     uint8_t loop);
 /* Takes a zeroed pool. Live objects are not visited. */
 void sl_pool_fini(struct sl_pool *p);
 /* A zeroed object, or NULL at `max` or out of memory. Writes its id to *id where id is not NULL. */
@@ -44,7 +47,8 @@ struct sl_slab {
 	uint32_t count, nfree;
 };
 
-/* All memory is taken at once. `size` is rounded up to a multiple of 64 and blocks are 64-byte aligned. */
+/* All memory is taken at once. `size` is rounded up to a multiple of 64 and blocks are 64-byte
+ * aligned. */
 SL_MUST_USE int sl_slab_init(struct sl_slab *s, size_t size, uint32_t count);
 void sl_slab_fini(struct sl_slab *s);
 /* Not zeroed. NULL when all are in use. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/rng.h — randomness is handed in. The server has only the system generator (CTR_DRBG seeded by
- * getrandom, one per thread); the seeded one for reproducible runs lives in tests/ and is not linked here. */
+ * core/base/rng.h — randomness is handed in. The server has only the system generator (CTR_DRBG
+ * seeded by getrandom, one per thread); the seeded one for reproducible runs lives in tests/ and is
+ * not linked here. */
 #ifndef SL_RNG_H
 #define SL_RNG_H
 #include "core/base/base.h"
@@ -22,7 +23,8 @@ void sl_rng_ice_chars(const struct sl_rng *r, char *out, size_t n);
 /* n characters of base64url without padding, 6 bits each, and a NUL. */
 void sl_rng_id(const struct sl_rng *r, char *out, size_t n);
 
-/* The system generator, owned by one thread. SL_EIO when the system has no entropy: then do not start. */
+/* The system generator, owned by one thread. SL_EIO when the system has no entropy: then do not
+ * start. */
 SL_MUST_USE int sl_rng_system_new(struct sl_rng *out);
 void sl_rng_system_free(struct sl_rng *r);                      /* takes a zeroed one */
 #endif

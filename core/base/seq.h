@@ -15,8 +15,8 @@ static inline int32_t sl_seq32_diff(uint32_t a, uint32_t b)
 	return (int32_t)(b - a);
 }
 
-/* The 64-bit number nearest to `ref` whose low 16 bits are `seq`. Never below 0: near the start, an "older" number
- * that would be negative is taken as one cycle later. */
+/* The 64-bit number nearest to `ref` whose low 16 bits are `seq`. Never below 0: near the start, an
+ * "older" number that would be negative is taken as one cycle later. */
 static inline uint64_t sl_seq16_extend(uint64_t ref, uint16_t seq)
 {
 	int64_t v = (int64_t)ref + sl_seq16_diff((uint16_t)ref, seq);
@@ -31,7 +31,8 @@ static inline uint64_t sl_seq32_extend(uint64_t ref, uint32_t v32)
 	return (uint64_t)(v < 0 ? v + (INT64_C(1) << 32) : v);
 }
 
-/* 64-bit NTP (RFC 3550 section 4: seconds since 1900 in the upper, fraction in the lower half) of microseconds since 1900. */
+/* 64-bit NTP (RFC 3550 section 4: seconds since 1900 in the upper, fraction in the lower half) of
+ * microseconds since 1900. */
 static inline uint64_t sl_ntp_from_us(uint64_t us_1900)
 {
 	return (us_1900 / 1000000) << 32 | (((us_1900 % 1000000) << 32) / 1000000);

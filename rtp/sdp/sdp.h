@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * rtp/sdp/sdp.h — SDP as structs: text in, text out, and the offer/answer engine.
- * What:      read.c text → structs, write.c structs → text, answer.c offer × what we can do → answer, and what was
- *            agreed per m-line; offer.c offers of ours; fmtp.c do two formats match; text.c lines and bounds, attributes.c "a="; frag.c trickle-ice-sdpfrag (RFC 8840) of WHIP's PATCH. Not: ICE, codecs themselves.
- * RFCs:      8866, 3264, 8829 (JSEP), 9143 (BUNDLE), 5761 (rtcp-mux), 5506, 4585, 5576 (ssrc), 8839 (ICE), 8840,
- *            5763/8122 (DTLS), 8853/8851 (simulcast, rid), 8285, 4588, 6184 and 7742 (H.264 matching).
- * Until layers exist an answer has no a=simulcast, no rid lines and no rid extension. Video RED, ULPFEC and FlexFEC are
- * never negotiated: they protect headers that we rewrite.
- * Bounds:    64 KiB, 2,000 lines, 64 m-lines, 8 KiB a line; linear time. Past them: SL_EFULL, and `why` says so.
- * Memory:    everything hangs on the caller's arena (20 KiB for a browser's offer, 1 MiB for the worst). Text values are slices of the input, which must outlive the struct.
+ * What:      read.c text → structs, write.c structs → text, answer.c offer × what we can do →
+ *            answer, and what was agreed per m-line; offer.c offers of ours; fmtp.c do two formats
+ *            match; text.c lines and bounds, attributes.c "a="; frag.c trickle-ice-sdpfrag (RFC
+ *            8840) of WHIP's PATCH. Not: ICE, codecs themselves.
+ * RFCs:      8866, 3264, 8829 (JSEP), 9143 (BUNDLE), 5761 (rtcp-mux), 5506, 4585, 5576 (ssrc), 8839
+ *            (ICE), 8840, 5763/8122 (DTLS), 8853/8851 (simulcast, rid), 8285, 4588, 6184 and 7742
+ *            (H.264 matching).
+ * Until layers exist an answer has no a=simulcast, no rid lines and no rid extension. Video RED,
+ * ULPFEC and FlexFEC are never negotiated: they protect headers that we rewrite.
+ * Bounds:    64 KiB, 2,000 lines, 64 m-lines, 8 KiB a line; linear time. Past them: SL_EFULL, and
+ *            `why` says so.
+ * Memory:    everything hangs on the caller's arena (20 KiB for a browser's offer, 1 MiB for the
+ *            worst). Text values are slices of the input, which must outlive the struct.
  * Start at:  sl_sdp_read(), then sl_sdp_answer(). */
 #ifndef SL_SDP_H
 #define SL_SDP_H
@@ -17,17 +22,22 @@
 #include "rtp/rtp.h"
 
 enum {
-	SL_SDP_BYTES_MAX = 65536, SL_SDP_LINES_MAX = 2000, SL_SDP_LINE_MAX = 8192, SL_SDP_MEDIA_MAX = 64,
-	SL_SDP_CODECS_MAX = 64, SL_SDP_EXTS_MAX = 32, SL_SDP_CANDS_MAX = 64, SL_SDP_SSRCS_MAX = 32, SL_SDP_RIDS_MAX = 8,
-	SL_SDP_FINGERPRINTS_MAX = 4
+	SL_SDP_BYTES_MAX = 65536, SL_SDP_LINES_MAX = 2000, SL_SDP_LINE_MAX = 8192,
+	SL_SDP_MEDIA_MAX = 64, SL_SDP_CODECS_MAX = 64, SL_SDP_EXTS_MAX = 32, SL_SDP_CANDS_MAX = 64,
+	SL_SDP_SSRCS_MAX = 32, SL_SDP_RIDS_MAX = 8, SL_SDP_FINGERPRINTS_MAX = 4
 };
 
 enum sl_sdp_dir { SL_SDP_SENDRECV, SL_SDP_SENDONLY, SL_SDP_RECVONLY, SL_SDP_INACTIVE };
-enum sl_sdp_setup { SL_SDP_SETUP_NONE, SL_SDP_ACTPASS, SL_SDP_ACTIVE, SL_SDP_PASSIVE, SL_SDP_HOLDCONN };
+enum sl_sdp_setup {
+	SL_SDP_SETUP_NONE, SL_SDP_ACTPASS, SL_SDP_ACTIVE, SL_SDP_PASSIVE, SL_SDP_HOLDCONN
+};
 enum sl_sdp_media_kind { SL_SDP_AUDIO, SL_SDP_VIDEO, SL_SDP_APPLICATION, SL_SDP_OTHER };
 
 /* a=rtcp-fb of one payload type, as bits. */
-enum { SL_FB_NACK = 1, SL_FB_PLI = 2, SL_FB_FIR = 4, SL_FB_REMB = 8, SL_FB_TWCC = 16, SL_FB_RRTR = 32 };
+enum {
+	SL_FB_NACK = 1, SL_FB_PLI = 2, SL_FB_FIR = 4, SL_FB_REMB = 8, SL_FB_TWCC = 16,
+	SL_FB_RRTR = 32
+};
 
 struct sl_sdp_codec {
 	uint8_t pt;
@@ -77,7 +87,8 @@ struct sl_sdp_media {
 	enum sl_sdp_dir dir;
 	struct sl_sdp_codec *codecs;    /* in order of preference, codec_count of them */
 	size_t codec_count;
-	struct sl_str formats;          /* the fmt list verbatim; written where there are no codecs */
+	struct sl_str formats;          /* the fmt list verbatim; written where there are no
+					 * codecs */
 	struct sl_sdp_ext *exts;
 	size_t ext_count;
 	bool ext_mixed;                 /* a=extmap-allow-mixed */
@@ -90,7 +101,8 @@ struct sl_sdp_media {
 	struct sl_sdp_fingerprint fingerprints[SL_SDP_FINGERPRINTS_MAX];
 	size_t fingerprint_count;
 	enum sl_sdp_setup setup;
-	struct sl_sdp_cand *cands;      /* ".local" and TCP ones, and names, are left out; cand_ignored counts them */
+	struct sl_sdp_cand *cands;      /* ".local" and TCP ones, and names, are left out;
+					 * cand_ignored counts them */
 	size_t cand_count, cand_ignored;
 	bool end_of_candidates;
 	struct sl_sdp_rid rids[SL_SDP_RIDS_MAX];
@@ -116,18 +128,22 @@ struct sl_sdp_why {                     /* what is wrong, for the caller's probl
 	char text[160];
 };
 
-/* SL_OK; SL_EPARSE, SL_EFULL or SL_ENOMEM with *why filled. LF and CRLF both pass. Input need not end in NUL. */
-SL_MUST_USE int sl_sdp_read(struct sl_str text, struct sl_arena *arena, struct sl_sdp *out, struct sl_sdp_why *why);
-/* Appends the text, CRLF. The result is full when it did not fit. write(read(x)) reads the same again. */
+/* SL_OK; SL_EPARSE, SL_EFULL or SL_ENOMEM with *why filled. LF and CRLF both pass. Input need not
+ * end in NUL. */
+SL_MUST_USE int sl_sdp_read(struct sl_str text, struct sl_arena *arena, struct sl_sdp *out,
+			    struct sl_sdp_why *why);
+/* Appends the text, CRLF. The result is full when it did not fit. write(read(x)) reads the same
+ * again. */
 void sl_sdp_write(const struct sl_sdp *sdp, struct sl_buf *out);
 const char *sl_sdp_dir_name(enum sl_sdp_dir d);
 /* The other side's view: sendonly ↔ recvonly. */
 enum sl_sdp_dir sl_sdp_dir_reverse(enum sl_sdp_dir d);
 /* Value of `key` in an fmtp ("a=1;b=2"); empty when absent. Keys compare without case. */
 struct sl_str sl_sdp_fmtp_get(struct sl_str fmtp, const char *key);
-/* Do two descriptions of the same codec mean the same bitstream? H.264: profile-level-id's profile equal (level may
- * differ: RFC 6184 with level-asymmetry, answers keep the offer's) and packetization-mode equal. VP9: profile-id. AV1:
- * profile. H.265: profile-id, tier. RED: what it carries. Others: yes. */
+/* Do two descriptions of the same codec mean the same bitstream? H.264: profile-level-id's profile
+ * equal (level may differ: RFC 6184 with level-asymmetry, answers keep the offer's) and
+ * packetization-mode equal. VP9: profile-id. AV1: profile. H.265: profile-id, tier. RED: what it
+ * carries. Others: yes. */
 bool sl_sdp_fmtp_match(enum sl_codec codec, struct sl_str a, struct sl_str b);
 
 /* ---- answering ---- */
@@ -137,10 +153,12 @@ struct sl_sdp_ours {                    /* what we bring to one transport */
 	const struct sl_sdp_cand *cands;
 	size_t cand_count;
 	uint64_t session_id, session_version;
-	bool dtls_active;               /* answer a=setup:active where the offer allows it (actpass, passive) */
+	bool dtls_active;               /* answer a=setup:active where the offer allows it (actpass,
+					 * passive) */
 	struct sl_addr addr;            /* for c= and m= lines: the default candidate */
-	uint8_t codecs[SL_CODEC_COUNT]; /* 1: allowed. Not looked at for RTX, RED audio and telephone-event: they come
-					 * with the codec they go with; video RED and FEC never. */
+	uint8_t codecs[SL_CODEC_COUNT]; /* 1: allowed. Not looked at for RTX, RED audio and
+					 * telephone-event: they come with the codec they go
+					 * with; video RED and FEC never. */
 };
 /* What we send on one m-line of a player (WHEP): the tracks come and go, the SSRCs stay. */
 struct sl_sdp_send {
@@ -150,22 +168,27 @@ struct sl_sdp_send {
 
 enum sl_sdp_role { SL_SDP_PUBLISHER, SL_SDP_PLAYER };           /* what the peer that offers is */
 
-/* RFC 3264 answer to `offer` of a publisher (our m-lines are recvonly) or a player (sendonly, one entry of `send` per
- * m-line of the offer, used where it is accepted). Everything outside the BUNDLE group's first transport, of a kind we
- * do not carry, or without a codec in common is rejected with port 0; the rest keeps the offer's order, payload types,
- * extension ids (only those of sl_ext with a meaning for us, never rid) and mid. Media of an offer without BUNDLE: the
- * first m-line per transport only. SL_EUNSUPPORTED with *why when no m-line is left: no BUNDLE or rtcp-mux, not
- * UDP/TLS/RTP/SAVPF (or SAVP), no fingerprint, no ICE credentials, no common codec. */
-SL_MUST_USE int sl_sdp_answer(const struct sl_sdp *offer, const struct sl_sdp_ours *ours, enum sl_sdp_role role,
-			      const struct sl_sdp_send *send, struct sl_arena *arena, struct sl_sdp *answer, struct sl_sdp_why *why);
-/* The m-line of `peer` whose ICE credentials, candidates, fingerprints and setup speak for the one transport: that of the
- * answer's first BUNDLE mid (or its only accepted m-line), or, where the peer gives the transport's lines only once, the
- * m-line of the group that has them. `peer` is the other side's description, be it the offer or the answer itself. NULL
- * when nothing is accepted. */
+/* RFC 3264 answer to `offer` of a publisher (our m-lines are recvonly) or a player (sendonly, one
+ * entry of `send` per m-line of the offer, used where it is accepted). Everything outside the
+ * BUNDLE group's first transport, of a kind we do not carry, or without a codec in common is
+ * rejected with port 0; the rest keeps the offer's order, payload types, extension ids (only those
+ * of sl_ext with a meaning for us, never rid) and mid. Media of an offer without BUNDLE: the first
+ * m-line per transport only. SL_EUNSUPPORTED with *why when no m-line is left: no BUNDLE or
+ * rtcp-mux, not UDP/TLS/RTP/SAVPF (or SAVP), no fingerprint, no ICE credentials, no codec in
+ * common. */
+SL_MUST_USE int sl_sdp_answer(const struct sl_sdp *offer, const struct sl_sdp_ours *ours,
+			      enum sl_sdp_role role, const struct sl_sdp_send *send,
+			      struct sl_arena *arena, struct sl_sdp *answer,
+			      struct sl_sdp_why *why);
+/* The m-line of `peer` whose ICE credentials, candidates, fingerprints and setup speak for the one
+ * transport: that of the answer's first BUNDLE mid (or its only accepted m-line), or, where the
+ * peer gives the transport's lines only once, the m-line of the group that has them. `peer` is the
+ * other side's description, be it the offer or the answer itself. NULL when nothing is accepted. */
 const struct sl_sdp_media *sl_sdp_transport(const struct sl_sdp *peer, const struct sl_sdp *answer);
 
 /* ---- offering (renegotiation by us, and programs that join by an offer of ours) ----
- * One m-line: a kind and a direction of ours, mid given, and the codecs we offer with our payload types. */
+ * One m-line: a kind and a direction of ours, mid given, and the codecs we offer with our payload
+ * types. */
 struct sl_sdp_offer_line {
 	enum sl_kind kind;
 	enum sl_sdp_dir dir;            /* ours */
@@ -173,12 +196,15 @@ struct sl_sdp_offer_line {
 	bool rejected;                  /* an m-line that was recycled away: port 0 */
 	struct sl_sdp_send send;        /* when we send */
 };
-/* Text of `ours` must outlive the offer (and the answer above); `lines` and `send` need not. SL_ENOMEM. */
-SL_MUST_USE int sl_sdp_offer(const struct sl_sdp_ours *ours, const struct sl_sdp_offer_line *lines, size_t n,
-			     struct sl_arena *arena, struct sl_sdp *offer);
-/* Checks the peer's answer against our offer: same number of m-lines, mids, kinds, payload types of ours; *why says what
- * does not fit. SL_EPARSE. Afterwards `answer` describes what may be used, as after sl_sdp_answer. */
-SL_MUST_USE int sl_sdp_check_answer(const struct sl_sdp *offer, const struct sl_sdp *answer, struct sl_sdp_why *why);
+/* Text of `ours` must outlive the offer (and the answer above); `lines` and `send` need not.
+ * SL_ENOMEM. */
+SL_MUST_USE int sl_sdp_offer(const struct sl_sdp_ours *ours, const struct sl_sdp_offer_line *lines,
+			     size_t n, struct sl_arena *arena, struct sl_sdp *offer);
+/* Checks the peer's answer against our offer: same number of m-lines, mids, kinds, payload types of
+ * ours; *why says what does not fit. SL_EPARSE. Afterwards `answer` describes what may be used, as
+ * after sl_sdp_answer. */
+SL_MUST_USE int sl_sdp_check_answer(const struct sl_sdp *offer, const struct sl_sdp *answer,
+				    struct sl_sdp_why *why);
 
 /* ---- trickle: application/trickle-ice-sdpfrag (RFC 8840) ---- */
 struct sl_sdpfrag {
@@ -188,7 +214,10 @@ struct sl_sdpfrag {
 	bool end_of_candidates;
 	struct sl_str mid;              /* of the first m-line; empty when absent */
 };
-SL_MUST_USE int sl_sdpfrag_read(struct sl_str text, struct sl_arena *arena, struct sl_sdpfrag *out, struct sl_sdp_why *why);
-/* Ours: ufrag and pwd, one m-line, our candidates, end-of-candidates (the answer to an ICE restart by PATCH). */
-void sl_sdpfrag_write(const struct sl_sdp_ours *ours, struct sl_str mid, struct sl_str kind, struct sl_buf *out);
+SL_MUST_USE int sl_sdpfrag_read(struct sl_str text, struct sl_arena *arena, struct sl_sdpfrag *out,
+				struct sl_sdp_why *why);
+/* Ours: ufrag and pwd, one m-line, our candidates, end-of-candidates (the answer to an ICE restart
+ * by PATCH). */
+void sl_sdpfrag_write(const struct sl_sdp_ours *ours, struct sl_str mid, struct sl_str kind,
+		      struct sl_buf *out);
 #endif
