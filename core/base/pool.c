@@ -70,7 +70,7 @@ int sl_pool_init(struct sl_pool *p, size_t size, uint32_t max, uint32_t per_slab
 
 void sl_pool_fini(struct sl_pool *p)
 {
-	for (uint32_t i = 0; i < p->nslabs; i++) {
+	for (uint32_t i = 0; p->slabs && i < p->nslabs; i++) {
 		unpoison(p->slabs[i], p->size * p->per_slab);
 		sl_free(p->slabs[i]);
 	}

@@ -257,7 +257,7 @@ static bool same_rtpmap(const struct sl_sdp_codec *a, const struct sl_sdp_codec 
 static int read_rtpmap(struct sdp_parser *p, struct sl_str v, size_t arg)
 {
 	struct sl_sdp_codec map = {0};
-	struct sl_sdp_codec *c;
+	struct sl_sdp_codec *c = NULL;
 	struct sl_str rest, clock;
 	int err = read_pt(p, &v, &c);
 
@@ -282,7 +282,7 @@ static int read_rtpmap(struct sdp_parser *p, struct sl_str v, size_t arg)
 
 static int read_fmtp(struct sdp_parser *p, struct sl_str v, size_t arg)
 {
-	struct sl_sdp_codec *c;
+	struct sl_sdp_codec *c = NULL;
 	int err = read_pt(p, &v, &c);
 
 	(void)arg;
