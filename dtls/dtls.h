@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * dtls/dtls.h — DTLS-SRTP without IO: handshake engine, certificate, and the SRTP transforms.
  * What:      session.c  a handshake in either role over mbedTLS (all of that library's TLS calls
- *            stand there),
- *                       key export for SRTP (RFC 5764), fingerprint check before any key leaves;
+ *                       stand there), key export for SRTP (RFC 5764), fingerprint check before
+ *                       any key leaves;
+ *            sieve.c    which unprotected messages the library gets to see;
  *            hello.c    joins a ClientHello that came in fragments, which mbedTLS 2.28 refuses;
  *            record.c   after the handshake: recognises and makes an authentic close_notify from
  *                       the kept record keys;

@@ -104,6 +104,11 @@ SL_MUST_USE int dtls_hello_feed(struct dtls_hello *h, const struct dtls_record *
 /* Which of the SHA-1 profiles a hello offers in use_srtp: bit 0 for _80, bit 1 for _32. */
 unsigned dtls_hello_srtp(const struct dtls_record *hello);
 
+/* ---- sieve.c ---- */
+/* Whether each fragment of an unprotected handshake record may come now: to a client or a server,
+ * in this state of the library (MBEDTLS_SSL_...), which waits for message number `next`. */
+bool dtls_sieve(bool client, int state, uint32_t next, const struct dtls_record *rec);
+
 /* ---- session.c, for tests ---- */
 /* The engine's mbedtls_ssl_config, to be altered between sl_dtls_new() and the first step. */
 void *dtls_lib_conf(struct sl_dtls *d);

@@ -3,12 +3,12 @@
  * stand here.
  *
  * What a peer sends passes three sieves, record by record, before the library sees it: epoch 0
- * (anybody may have sent it) only handshake fragments and ChangeCipherSpec that are possible now;
- * epoch 1 only what authenticates under the record keys; hellos through hello.c. The library aborts
- * at the first message it dislikes, so an abort is undone: the engine begins anew from the same
- * random seed and, as server, from the same ClientHello. That gives the same flight, byte for byte,
- * and what the true peer sends again still fits. It never does so after it has protected a record:
- * the same key and nonce would then protect different bytes. */
+ * (anybody may have sent it) only handshake fragments (sieve.c) and ChangeCipherSpec that are
+ * possible now; epoch 1 only what authenticates under the record keys; hellos through hello.c. The
+ * library aborts at the first message it dislikes, so an abort is undone: the engine begins anew
+ * from the same random seed and, as server, from the same ClientHello. That gives the same flight,
+ * byte for byte, and what the true peer sends again still fits. It never does so after it has
+ * protected a record: the same key and nonce would then protect different bytes. */
 #include "core/base/mem.h"
 #include "dtls/dtls_int.h"
 
@@ -27,8 +27,6 @@ enum {
 	ANSWERS_MAX = 32, /* of a last flight asked for again */
 	SEQ_RESERVE = 64, /* records of ours those may cost */
 	DRIVES_MAX = 4,
-	AHEAD_MAX = 4, /* messages that may come early */
-	CERTIFICATE_MAX = 8192,
 };
 #define GIVE_UP_US (30 * SL_SEC)
 /* Between two beginnings from the same seed; it doubles. Between two from fresh ones. */
@@ -680,71 +678,9 @@ static bool take_hello(struct sl_dtls *d, const struct dtls_record *fragment)
 	return true;
 }
 
-/* RFC 5246 section 7.3, by what the library waits for. */
-static const struct {
-	int state;
-	uint8_t type, or_type;
-} awaited[2][6] = {
-	{
-		{MBEDTLS_SSL_CLIENT_CERTIFICATE, DTLS_HS_CERTIFICATE, 0},
-		{MBEDTLS_SSL_CLIENT_KEY_EXCHANGE, DTLS_HS_CLIENT_KEY, 0},
-		{MBEDTLS_SSL_CERTIFICATE_VERIFY, DTLS_HS_CERT_VERIFY, 0},
-	},
-	{
-		{MBEDTLS_SSL_SERVER_HELLO, DTLS_HS_SERVER_HELLO, DTLS_HS_HELLO_VERIFY},
-		{MBEDTLS_SSL_SERVER_CERTIFICATE, DTLS_HS_CERTIFICATE, 0},
-		{MBEDTLS_SSL_SERVER_KEY_EXCHANGE, DTLS_HS_SERVER_KEY, 0},
-		{MBEDTLS_SSL_CERTIFICATE_REQUEST, DTLS_HS_CERT_REQUEST, DTLS_HS_HELLO_DONE},
-		{MBEDTLS_SSL_SERVER_HELLO_DONE, DTLS_HS_HELLO_DONE, 0},
-	},
-};
-
-/* Longest message of each type that the other role may send; 0: none. It bounds what waits for its
- * missing parts. */
-static const uint16_t longest[2][DTLS_HS_FINISHED + 1] = {
-	{
-		[DTLS_HS_CERTIFICATE] = CERTIFICATE_MAX,
-		[DTLS_HS_CLIENT_KEY] = 256,
-		[DTLS_HS_CERT_VERIFY] = 1032,
-	},
-	{
-		[DTLS_HS_HELLO_VERIFY] = 3 + 255,
-		[DTLS_HS_SERVER_HELLO] = 1024,
-		[DTLS_HS_CERTIFICATE] = CERTIFICATE_MAX,
-		[DTLS_HS_SERVER_KEY] = 2048,
-		[DTLS_HS_CERT_REQUEST] = 4096,
-		[DTLS_HS_HELLO_DONE] = 1,
-	},
-};
-
-static bool fits_state(const struct sl_dtls *d, const struct dtls_fragment *f)
+static bool may_come(const struct sl_dtls *d, const struct dtls_record *rec)
 {
-	uint32_t next = d->ssl.handshake->in_msg_seq;
-
-	if (f->msg_seq < next) /* old: at most we answer with our flight */
-		return true;
-	if (f->msg_seq > next + AHEAD_MAX)
-		return false;
-	for (size_t i = 0; i < SL_COUNT(awaited[0]); i++)
-		if (awaited[d->client][i].type && awaited[d->client][i].state == d->ssl.state)
-			return f->msg_seq > next || f->type == awaited[d->client][i].type ||
-			       f->type == awaited[d->client][i].or_type;
-	return false;
-}
-
-static bool possible(const struct sl_dtls *d, const struct dtls_record *rec)
-{
-	struct sl_rd in = sl_rd(rec->body, rec->len);
-	struct dtls_fragment f;
-
-	while (sl_rd_left(&in) > 0) {
-		if (dtls_fragment_read(&in, &f) || f.type >= SL_COUNT(longest[0]))
-			return false;
-		if (f.msg_len > longest[d->client][f.type] || !longest[d->client][f.type] ||
-		    !fits_state(d, &f))
-			return false;
-	}
-	return true;
+	return dtls_sieve(d->client, d->ssl.state, d->ssl.handshake->in_msg_seq, rec);
 }
 
 static bool take_plain(struct sl_dtls *d, const struct dtls_record *rec)
@@ -760,7 +696,7 @@ static bool take_plain(struct sl_dtls *d, const struct dtls_record *rec)
 	if (rec->type == DTLS_CCS && rec->len == 1 && rec->body[0] == 1 &&
 	    d->ssl.state > MBEDTLS_SSL_SERVER_HELLO)
 		feed(d, rec->whole, DTLS_RECORD_HDR + rec->len);
-	else if (rec->type == DTLS_HANDSHAKE && possible(d, rec))
+	else if (rec->type == DTLS_HANDSHAKE && may_come(d, rec))
 		feed(d, rec->whole, DTLS_RECORD_HDR + rec->len);
 	else
 		return false;
