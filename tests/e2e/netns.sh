@@ -7,7 +7,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 if [ "${SL_NETNS:-}" != inside ]; then
 	export SL_NETNS=inside
-	[ "$(id -u)" = 0 ] && exec unshare --net -- "$0" "$@"
+	[ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null && exec unshare --net -- "$0" "$@"
 	exec unshare --map-root-user --net -- "$0" "$@"
 fi
 
