@@ -52,7 +52,8 @@ struct sim_peer *call_publisher(struct sim *s, unsigned loop, struct peer_source
 	return sp;
 }
 
-struct sim_peer *call_player(const struct call *c, unsigned loop, unsigned flags, struct peer_sink **screen)
+struct sim_peer *call_player(const struct call *c, unsigned loop, unsigned flags,
+			     struct peer_sink **screen)
 {
 	struct sim_peer *sp = sim_peer(c->s, loop);
 

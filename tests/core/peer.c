@@ -4,7 +4,7 @@
 #include "core/base/mem.h"
 
 enum { REPORT_US = 1000000, COMPOUND = 1200, BLOCKS = 31 };
-#define ERA_US (INT64_C(3990000000) * SL_SEC)   /* some day since 1900 */
+#define ERA_US (INT64_C(3990000000) * SL_SEC) /* some day since 1900 */
 
 static void start_dtls(struct peer *p);
 
@@ -13,11 +13,17 @@ static void start_dtls(struct peer *p);
 int peer_new(const struct peer_conf *conf, struct peer **out)
 {
 	struct peer *p = sl_zalloc(sizeof(*p));
-	struct sl_ice_cand local = {.addr = conf->local, .type = SL_ICE_HOST,
-				    .priority = sl_ice_priority(SL_ICE_HOST, 65535), .foundation = "1"};
-	struct sl_ice_conf ice = {.remote_lite = conf->remote_lite, .controlling = !conf->controlled,
-				  .allow_loopback = true, .local = &local, .local_count = 1,
-				  .timeout_us = conf->ice_timeout_us ? conf->ice_timeout_us : 30 * SL_SEC};
+	struct sl_ice_cand local = {.addr = conf->local,
+				    .type = SL_ICE_HOST,
+				    .priority = sl_ice_priority(SL_ICE_HOST, 65535),
+				    .foundation = "1"};
+	struct sl_ice_conf ice = {.remote_lite = conf->remote_lite,
+				  .controlling = !conf->controlled,
+				  .allow_loopback = true,
+				  .local = &local,
+				  .local_count = 1,
+				  .timeout_us = conf->ice_timeout_us ? conf->ice_timeout_us
+								     : 30 * SL_SEC};
 	int err;
 
 	if (!p)
@@ -72,8 +78,8 @@ static void drain_ice(struct peer *p)
 	p->failed |= sl_ice_state(&p->ice) == SL_ICE_FAILED;
 }
 
-int peer_remote(struct peer *p, const char *ufrag, const char *pwd, const char *fingerprint, const struct sl_addr *cands,
-		size_t n, int64_t now_us)
+int peer_remote(struct peer *p, const char *ufrag, const char *pwd, const char *fingerprint,
+		const struct sl_addr *cands, size_t n, int64_t now_us)
 {
 	int err = sl_fingerprint_parse(SL_STR("sha-256"), sl_str_z(fingerprint), &p->fingerprint);
 
@@ -81,8 +87,11 @@ int peer_remote(struct peer *p, const char *ufrag, const char *pwd, const char *
 	if (!err)
 		err = sl_ice_set_remote(&p->ice, sl_str_z(ufrag), sl_str_z(pwd), now_us);
 	for (size_t i = 0; i < n && !err; i++) {
-		struct sl_ice_cand c = {.addr = cands[i], .type = SL_ICE_HOST, .foundation = "1",
-					.priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i))};
+		struct sl_ice_cand c = {
+			.addr = cands[i],
+			.type = SL_ICE_HOST,
+			.foundation = "1",
+			.priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i))};
 
 		err = sl_ice_add_remote(&p->ice, &c, now_us);
 	}
@@ -149,7 +158,9 @@ static void use_fixed_keys(struct peer *p)
 
 static void start_dtls(struct peer *p)
 {
-	struct sl_dtls_conf conf = {.client = p->conf.dtls_client, .cert = p->conf.cert, .peer_count = 1,
+	struct sl_dtls_conf conf = {.client = p->conf.dtls_client,
+				    .cert = p->conf.cert,
+				    .peer_count = 1,
 				    .rng = p->conf.rng};
 
 	if (p->dtls_started)
@@ -224,8 +235,12 @@ void peer_send_rtp(struct peer *p, const uint8_t *plain, size_t len, uint64_t in
 
 void peer_send_rtcp(struct peer *p, const uint8_t *plain, size_t len)
 {
-	struct sl_srtp_op op = {.hdr = plain, .hdr_len = 8, .payload = plain + 8, .payload_len = len - 8,
-				.index = p->srtcp_index++, .rtcp = true};
+	struct sl_srtp_op op = {.hdr = plain,
+				.hdr_len = 8,
+				.payload = plain + 8,
+				.payload_len = len - 8,
+				.index = p->srtcp_index++,
+				.rtcp = true};
 
 	seal(p, &op);
 }
@@ -249,7 +264,8 @@ static void report(struct peer *p)
 	}
 	for (unsigned i = 0; i < p->sink_count; i++)
 		if (p->sinks[i]->rx.started)
-			sl_rx_report(&p->sinks[i]->rx, p->sinks[i]->conf.ssrc, p->now_us, &blocks[n++]);
+			sl_rx_report(&p->sinks[i]->rx, p->sinks[i]->conf.ssrc, p->now_us,
+				     &blocks[n++]);
 	sl_rtcp_write_rr(&w, p->rtcp_ssrc, blocks, n);
 	sl_rtcp_write_sdes(&w, p->rtcp_ssrc, "peer");
 	peer_send_rtcp(p, buf, sl_wr_len(&w));
@@ -381,7 +397,10 @@ static void on_psfb(struct peer *p, const struct sl_rtcp *r)
 static const struct {
 	uint8_t type;
 	void (*read)(struct peer *p, const struct sl_rtcp *r);
-} readers[] = {{SL_RTCP_SR, on_sr}, {SL_RTCP_RR, on_rr}, {SL_RTCP_RTPFB, on_rtpfb}, {SL_RTCP_PSFB, on_psfb}};
+} readers[] = {{SL_RTCP_SR, on_sr},
+	       {SL_RTCP_RR, on_rr},
+	       {SL_RTCP_RTPFB, on_rtpfb},
+	       {SL_RTCP_PSFB, on_psfb}};
 
 static void on_rtcp(struct peer *p, const uint8_t *data, size_t len)
 {
@@ -399,17 +418,20 @@ static void on_rtcp(struct peer *p, const uint8_t *data, size_t len)
 static void recv_rtcp(struct peer *p, const uint8_t *data, size_t len)
 {
 	uint8_t out[PEER_PACKET + 300];
-	struct sl_srtp_op op = {.key = p->rx_key, .hdr = data, .hdr_len = len, .rtcp = true, .out = out};
+	struct sl_srtp_op op = {
+		.key = p->rx_key, .hdr = data, .hdr_len = len, .rtcp = true, .out = out};
 	uint32_t index;
 
-	if (sl_srtcp_index(p->rx_key, data, len, &index) < 0 || sl_srtp_rx_check(&p->rtcp_window, index) < 0)
+	if (sl_srtcp_index(p->rx_key, data, len, &index) < 0 ||
+	    sl_srtp_rx_check(&p->rtcp_window, index) < 0)
 		return;
 	op.index = index;
 	if (sl_srtp_open(&op, 1) != 1) {
 		p->bad_tags++;
 		return;
 	}
-	/* The server counts its compounds per transport, so one window serves all of its senders. */
+	/* The server counts its compounds per transport, so one window serves all of its senders.
+	 */
 	sl_srtp_rx_accept(&p->rtcp_window, index);
 	on_rtcp(p, out, op.out_len);
 }
@@ -419,7 +441,8 @@ static void recv_rtp(struct peer *p, const struct sl_path *path, const uint8_t *
 	uint8_t out[PEER_PACKET + 300];
 	struct sl_srtp_op op = {.key = p->rx_key, .hdr = data, .hdr_len = len, .out = out};
 	bool rtx;
-	struct peer_sink *s = len >= SL_RTP_HDR_MIN ? sink_by_ssrc(p, sl_get32(data + 8), &rtx) : NULL;
+	struct peer_sink *s =
+		len >= SL_RTP_HDR_MIN ? sink_by_ssrc(p, sl_get32(data + 8), &rtx) : NULL;
 	struct sl_srtp_rx *window;
 
 	if (!s)
@@ -439,7 +462,8 @@ static void recv_rtp(struct peer *p, const struct sl_path *path, const uint8_t *
 	peer_sink_packet(s, out, op.out_len, rtx);
 }
 
-void peer_recv(struct peer *p, const struct sl_path *path, const uint8_t *data, size_t len, int64_t now_us)
+void peer_recv(struct peer *p, const struct sl_path *path, const uint8_t *data, size_t len,
+	       int64_t now_us)
 {
 	struct sl_dgram d = {.path = *path, .data = data, .len = len};
 

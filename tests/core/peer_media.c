@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/core/peer_media.c — tracks of the small peer: frames out and in.
- * A packet's payload is the codec's own head, a stamp (magic, id, frame, packet, packets, key, codec, capture time)
- * and bytes that follow from the stamp. */
+ * A packet's payload is the codec's own head, a stamp (magic, id, frame, packet, packets, key,
+ * codec, capture time) and bytes that follow from the stamp. */
 #include "tests/core/peer.h"
 #include "core/base/mem.h"
 
@@ -56,16 +56,22 @@ static uint32_t ts_at(const struct peer_source *s, int64_t us)
 
 void peer_source_info(const struct peer_source *s, struct sl_sender_info *out)
 {
-	*out = (struct sl_sender_info){.ssrc = s->conf.ssrc, .ntp = peer_ntp(s->peer),
-				       .rtp_ts = ts_at(s, s->peer->now_us), .packets = (uint32_t)s->packets,
+	*out = (struct sl_sender_info){.ssrc = s->conf.ssrc,
+				       .ntp = peer_ntp(s->peer),
+				       .rtp_ts = ts_at(s, s->peer->now_us),
+				       .packets = (uint32_t)s->packets,
 				       .octets = (uint32_t)s->bytes};
 }
 
-static size_t write_header(struct peer_source *s, uint8_t *out, uint8_t pt, uint32_t ssrc, uint16_t seq, uint32_t ts,
-			   bool marker)
+static size_t write_header(struct peer_source *s, uint8_t *out, uint8_t pt, uint32_t ssrc,
+			   uint16_t seq, uint32_t ts, bool marker)
 {
 	struct sl_hdr_writer w;
-	struct sl_hdr_out h = {.ssrc = ssrc, .ts = ts, .seq = seq, .pt = pt, .marker = marker,
+	struct sl_hdr_out h = {.ssrc = ssrc,
+			       .ts = ts,
+			       .seq = seq,
+			       .pt = pt,
+			       .marker = marker,
 			       .abs_send_time = sl_abs_send_time(s->peer->now_us)};
 
 	if (s->conf.exts.id[SL_EXT_TWCC])
@@ -74,7 +80,8 @@ static size_t write_header(struct peer_source *s, uint8_t *out, uint8_t pt, uint
 	return sl_hdr_write(&w, NULL, NULL, &h, out);
 }
 
-/* RFC 7741: X, S on the first packet; I, L, T; then the frame header's first byte with the inverse key bit. */
+/* RFC 7741: X, S on the first packet; I, L, T; then the frame header's first byte with the inverse
+ * key bit. */
 static void vp8_head(struct sl_wr *w, const struct peer_source *s, bool first, bool key)
 {
 	const bool ids = s->conf.pic_id_bits > 0;
@@ -154,7 +161,8 @@ static void send_packet(struct peer_source *s, const struct shape *f)
 	struct sl_wr w;
 
 	k->seq = s->seq;
-	k->hdr_len = write_header(s, k->data, s->conf.pt, s->conf.ssrc, (uint16_t)s->seq, ts, marker);
+	k->hdr_len =
+		write_header(s, k->data, s->conf.pt, s->conf.ssrc, (uint16_t)s->seq, ts, marker);
 	w = sl_wr(k->data + k->hdr_len, sizeof(k->data) - k->hdr_len);
 	write_payload(&w, s, f);
 	SL_ASSERT(!w.full);
@@ -169,15 +177,18 @@ void peer_source_frame(struct peer_source *s)
 {
 	const struct peer_source_conf *c = &s->conf;
 	bool video = sl_codec_info(c->codec)->kind == SL_VIDEO;
-	bool key = video && (s->key_wanted || s->frame == 0 || (c->key_every && s->since_key >= c->key_every));
+	bool key = video && (s->key_wanted || s->frame == 0 ||
+			     (c->key_every && s->since_key >= c->key_every));
 	size_t bytes = key ? c->key_bytes : c->frame_bytes;
-	uint32_t packets = (uint32_t)SL_MAX((bytes + c->packet_bytes - 1) / c->packet_bytes, (size_t)1);
+	uint32_t packets =
+		(uint32_t)SL_MAX((bytes + c->packet_bytes - 1) / c->packet_bytes, (size_t)1);
 
 	SL_ASSERT(packets <= 64);
 	if (s->packets == 0)
 		s->start_us = s->peer->now_us;
 	for (uint32_t i = 0; i < packets; i++) {
-		struct shape f = {.packet = i, .packets = packets, .len = bytes / packets, .key = key};
+		struct shape f = {
+			.packet = i, .packets = packets, .len = bytes / packets, .key = key};
 
 		send_packet(s, &f);
 	}
@@ -205,7 +216,8 @@ void peer_source_probe(struct peer_source *s)
 	enum { PAD = 200 };
 
 	k->seq = s->seq;
-	k->hdr_len = write_header(s, k->data, s->conf.pt, s->conf.ssrc, (uint16_t)s->seq, ts_at(s, s->peer->now_us), false);
+	k->hdr_len = write_header(s, k->data, s->conf.pt, s->conf.ssrc, (uint16_t)s->seq,
+				  ts_at(s, s->peer->now_us), false);
 	k->data[0] |= 0x20;
 	memset(k->data + k->hdr_len, 0, PAD);
 	k->data[k->hdr_len + PAD - 1] = PAD;
@@ -223,8 +235,8 @@ static void send_rtx(struct peer_source *s, const struct peer_kept *k)
 
 	if (k->data[0] & 0x20)
 		return;
-	n = write_header(s, buf, s->conf.rtx_pt, s->conf.rtx_ssrc, (uint16_t)s->rtx_seq, sl_get32(k->data + 4),
-			 k->data[1] >> 7);
+	n = write_header(s, buf, s->conf.rtx_pt, s->conf.rtx_ssrc, (uint16_t)s->rtx_seq,
+			 sl_get32(k->data + 4), k->data[1] >> 7);
 	sl_put16(buf + n, (uint16_t)k->seq);
 	memcpy(buf + n + 2, k->data + k->hdr_len, body);
 	peer_send_rtp(s->peer, buf, n + 2 + body, s->rtx_seq);
@@ -347,7 +359,8 @@ static bool read_piece(const uint8_t *p, size_t n, enum sl_codec codec, struct p
 	for (size_t i = 0; i < left; i++)
 		if (r.p[i] != filler(out->id, out->frame, out->packet, i))
 			return false;
-	return !r.bad && magic == MAGIC && out->packets > 0 && out->packets <= 64 && out->packet < out->packets;
+	return !r.bad && magic == MAGIC && out->packets > 0 && out->packets <= 64 &&
+	       out->packet < out->packets;
 }
 
 /* ---- decoding ---- */
@@ -388,7 +401,8 @@ static bool decodable(const struct peer_sink *s, const struct peer_frame *f)
 {
 	if (f->decoded || f->have < f->total)
 		return false;
-	return (f->key && newer(s, f)) || (s->decoding && f->id == s->at_id && f->number == s->at_next);
+	return (f->key && newer(s, f)) ||
+	       (s->decoding && f->id == s->at_id && f->number == s->at_next);
 }
 
 static void decode_all(struct peer_sink *s)
@@ -414,10 +428,18 @@ static void add_piece(struct peer_sink *s, const struct piece *x, uint64_t seq, 
 
 	if (!f) {
 		f = &s->frames[s->frame_count++ % PEER_FRAMES];
-		*f = (struct peer_frame){.id = x->id, .number = x->frame, .ts = ts, .total = x->packets, .key = x->key,
-					 .codec = (uint8_t)x->codec, .pic_id = x->vp8.pic_id, .tl0 = x->vp8.tl0,
-					 .has_pic_id = x->vp8.pic_id_len > 0, .capture_us = x->capture_us,
-					 .first_us = s->peer->now_us, .first_seq = seq - x->packet};
+		*f = (struct peer_frame){.id = x->id,
+					 .number = x->frame,
+					 .ts = ts,
+					 .total = x->packets,
+					 .key = x->key,
+					 .codec = (uint8_t)x->codec,
+					 .pic_id = x->vp8.pic_id,
+					 .tl0 = x->vp8.tl0,
+					 .has_pic_id = x->vp8.pic_id_len > 0,
+					 .capture_us = x->capture_us,
+					 .first_us = s->peer->now_us,
+					 .first_seq = seq - x->packet};
 	}
 	/* What belongs together has one timestamp and one picture id, in dense numbers. */
 	if (f->ts != ts || f->pic_id != x->vp8.pic_id || f->first_seq + x->packet != seq)
@@ -436,7 +458,8 @@ static void follow_clock(struct peer_sink *s, uint32_t ts, int64_t capture_us)
 {
 	if (!s->has_sr)
 		return;
-	s->pts_us = (int64_t)sl_ntp_to_us(s->sr.ntp) + sl_ticks_to_us(sl_seq32_diff(s->sr.rtp_ts, ts), s->conf.clock_hz);
+	s->pts_us = (int64_t)sl_ntp_to_us(s->sr.ntp) +
+		    sl_ticks_to_us(sl_seq32_diff(s->sr.rtp_ts, ts), s->conf.clock_hz);
 	s->skew_us = s->pts_us - capture_us;
 }
 
@@ -454,7 +477,8 @@ static void note_order(struct peer_sink *s, uint64_t seq, uint32_t ts)
 	s->top_ts = ts;
 }
 
-static void take(struct peer_sink *s, const uint8_t *payload, size_t len, enum sl_codec codec, uint64_t seq, uint32_t ts)
+static void take(struct peer_sink *s, const uint8_t *payload, size_t len, enum sl_codec codec,
+		 uint64_t seq, uint32_t ts)
 {
 	struct piece x;
 
@@ -480,7 +504,8 @@ void peer_sink_packet(struct peer_sink *s, const uint8_t *data, size_t len, bool
 	int64_t seq;
 	uint8_t pt;
 
-	if (sl_rtp_read(data, len, &rtp) < 0 || (rtx && sl_rtx_read(data, &rtp, &osn, &off, &n) < 0)) {
+	if (sl_rtp_read(data, len, &rtp) < 0 ||
+	    (rtx && sl_rtx_read(data, &rtp, &osn, &off, &n) < 0)) {
 		s->altered++;
 		return;
 	}
@@ -535,11 +560,13 @@ static void ask_again(struct peer_sink *s)
 
 static int64_t pli_due_us(const struct peer_sink *s)
 {
-	const struct peer_frame *last = s->frame_count ? &s->frames[(s->frame_count - 1) % PEER_FRAMES] : NULL;
+	const struct peer_frame *last =
+		s->frame_count ? &s->frames[(s->frame_count - 1) % PEER_FRAMES] : NULL;
 
 	if (!s->conf.pli || !s->conf.video || !last || last->decoded || !newer(s, last))
 		return SL_NEVER;
-	return SL_MAX(SL_MAX(s->moved_us, last->first_us - STUCK_US) + STUCK_US, s->pli_us + PLI_EVERY_US);
+	return SL_MAX(SL_MAX(s->moved_us, last->first_us - STUCK_US) + STUCK_US,
+		      s->pli_us + PLI_EVERY_US);
 }
 
 static void ask_key(struct peer_sink *s)

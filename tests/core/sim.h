@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/core/sim.h — engines and peers joined by a virtual network, on a virtual clock.
- * One struct sl_engine per loop, with relay rings between them and a worker that takes its virtual time for each step
- * of a handshake; every peer has a link up and one down with delay, jitter, loss, reordering and duplication from a
- * seed. Nothing reads a clock or the system's randomness, so the same seed gives the same bytes (sim->trace).
- * Everywhere, always, checked for what the server sends (T11): under one (peer, SSRC, index) never two payloads, and
- * no SRTCP index twice. At the end of each test: no object, timer or packet is left in any engine. */
+ * One struct sl_engine per loop, with relay rings between them and a worker that takes its virtual
+ * time for each step of a handshake; every peer has a link up and one down with delay, jitter,
+ * loss, reordering and duplication from a seed. Nothing reads a clock or the system's randomness,
+ * so the same seed gives the same bytes (sim->trace). Everywhere, always, checked for what the
+ * server sends (T11): under one (peer, SSRC, index) never two payloads, and no SRTCP index twice.
+ * At the end of each test: no object, timer or packet is left in any engine. */
 #ifndef TESTS_CORE_SIM_H
 #define TESTS_CORE_SIM_H
 #include "core/core_int.h"
@@ -14,22 +15,22 @@
 enum { SIM_LOOPS = 4, SIM_PEERS = 512, SIM_EVENTS = 4096, SIM_DGRAM = 1600 };
 
 struct sim_link {
-	int64_t delay_us, jitter_us;            /* jitter keeps the order */
-	unsigned loss, reorder, duplicate;      /* per cent */
-	int64_t reorder_us;                     /* a reordered datagram is that much later */
+	int64_t delay_us, jitter_us;	   /* jitter keeps the order */
+	unsigned loss, reorder, duplicate; /* per cent */
+	int64_t reorder_us;		   /* a reordered datagram is that much later */
 	bool down;
 	/* state */
 	int64_t last_us;
-	uint64_t packets, bytes, lost;          /* put on it */
+	uint64_t packets, bytes, lost; /* put on it */
 };
 
 struct sim_conf {
-	unsigned loops;                         /* 0: two */
+	unsigned loops; /* 0: two */
 	uint64_t seed;
-	bool fixed_keys;                        /* no handshakes: keys are given, with transform `impl` */
+	bool fixed_keys; /* no handshakes: keys are given, with transform `impl` */
 	enum sl_srtp_impl impl;
-	uint32_t max_handshakes, max_packets, max_transports;   /* 0: enough */
-	int64_t ice_timeout_us;                 /* 0: 15 s */
+	uint32_t max_handshakes, max_packets, max_transports; /* 0: enough */
+	int64_t ice_timeout_us;				      /* 0: 15 s */
 	uint32_t max_video_bps;
 };
 
@@ -37,19 +38,19 @@ struct sim;
 struct sim_seen;
 struct sim_peer {
 	struct sim *sim;
-	struct peer *p;                         /* NULL when it has left */
-	struct sl_addr addr;                    /* as the server sees it */
+	struct peer *p;	     /* NULL when it has left */
+	struct sl_addr addr; /* as the server sees it */
 	unsigned loop, number;
 	struct sim_link up, down;
-	struct sl_srtp_master keys[2];          /* fixed: ours up, ours down */
+	struct sl_srtp_master keys[2]; /* fixed: ours up, ours down */
 	struct peer_conf peer_conf;
-	struct sl_transport_conf *conf;         /* owned until opened */
+	struct sl_transport_conf *conf; /* owned until opened */
 	bool lite, opened;
-	bool other_fingerprint;                 /* signals a digest that is not its certificate's */
+	bool other_fingerprint; /* signals a digest that is not its certificate's */
 	uint64_t transport;
 	uint64_t source_ids[PEER_TRACKS], sink_ids[PEER_TRACKS];
 	int64_t due_us;
-	struct sim_seen *seen;                  /* T11 */
+	struct sim_seen *seen; /* T11 */
 	uint32_t srtcp_top;
 	bool srtcp_started;
 };
@@ -75,22 +76,22 @@ struct sim {
 		struct sl_hs *hs;
 		int64_t at_us;
 	} jobs[1024];
-	size_t job_count, job_max;              /* job_max 0: as many as fit */
+	size_t job_count, job_max; /* job_max 0: as many as fit */
 	struct sim_peer *peers[SIM_PEERS];
 	unsigned peer_count;
 	struct sim_event events[SIM_EVENTS];
 	unsigned event_count;
-	bool no_events;                         /* the ring to the control thread is full */
-	bool relays_stuck;                      /* no loop reads what others sent it */
-	uint64_t trace;                         /* over all bytes on the wire and their times */
-	uint64_t stray_packets, stray_bytes;    /* sent to addresses of no peer */
+	bool no_events;			     /* the ring to the control thread is full */
+	bool relays_stuck;		     /* no loop reads what others sent it */
+	uint64_t trace;			     /* over all bytes on the wire and their times */
+	uint64_t stray_packets, stray_bytes; /* sent to addresses of no peer */
 	/* Sees each datagram as it is put on a link. False: it is lost. */
 	bool (*tap)(struct sim *s, struct sim_peer *sp, bool up, const uint8_t *data, size_t len);
 	void *tap_arg;
 };
 
-/* A simulation is a life of many allocations and of its own; the out-of-memory mode looks at the first of them only,
- * so all but the tests made for it call this first and stop there. */
+/* A simulation is a life of many allocations and of its own; the out-of-memory mode looks at the
+ * first of them only, so all but the tests made for it call this first and stop there. */
 void sim_no_oom(void);
 /* Static, ended by the test's clean-up, which also checks that nothing is left. */
 struct sim *sim_new(const struct sim_conf *conf);
@@ -100,8 +101,18 @@ bool sim_until(struct sim *s, bool (*done)(void *arg), void *arg, int64_t max_us
 
 /* A peer for that loop, with 20 ms of delay both ways; its tracks are added before sim_open(). */
 struct sim_peer *sim_peer(struct sim *s, unsigned loop);
-enum { SIM_NO_RTX = 1, SIM_NO_NACK = 2, SIM_BY_MID = 4, SIM_TWCC = 8, SIM_REMB = 16, SIM_NO_RED = 32, SIM_NO_H264 = 64,
-       SIM_FIR = 128, SIM_NO_VP8 = 256, SIM_ONLY_GCM = 512 };
+enum {
+	SIM_NO_RTX = 1,
+	SIM_NO_NACK = 2,
+	SIM_BY_MID = 4,
+	SIM_TWCC = 8,
+	SIM_REMB = 16,
+	SIM_NO_RED = 32,
+	SIM_NO_H264 = 64,
+	SIM_FIR = 128,
+	SIM_NO_VP8 = 256,
+	SIM_ONLY_GCM = 512
+};
 /* A camera or microphone with that codec (VP8 and H.264 have one m-line, Opus and RED another). */
 struct peer_source *sim_sends(struct sim_peer *sp, enum sl_codec codec, unsigned flags);
 struct peer_sink *sim_plays(struct sim_peer *sp, enum sl_kind kind, unsigned flags);
@@ -110,25 +121,30 @@ void sim_open(struct sim_peer *sp);
 int sim_try_open(struct sim_peer *sp);
 /* What a sink plays from now on; NULL: nothing. */
 void sim_route(struct peer_sink *sink, const struct peer_source *source);
-void sim_close(struct sim_peer *sp);                    /* by command */
-void sim_leave(struct sim_peer *sp);                    /* the peer vanishes without a word */
+void sim_close(struct sim_peer *sp); /* by command */
+void sim_leave(struct sim_peer *sp); /* the peer vanishes without a word */
 void sim_restart_ice(struct sim_peer *sp);
-void sim_rebind(struct sim_peer *sp);                   /* NAT: from now on it has another address */
+void sim_rebind(struct sim_peer *sp); /* NAT: from now on it has another address */
 struct sim_peer *sim_of(const struct peer *p);
 bool sim_connected(struct sim_peer *sp);
 void sim_wait_connected(struct sim_peer *sp, int64_t max_us);
 int sim_command(struct sim *s, unsigned loop, struct sl_cmd *cmd);
 /* A datagram from any address, arriving now. */
-void sim_inject(struct sim *s, unsigned loop, const struct sl_addr *from, const void *data, size_t len);
+void sim_inject(struct sim *s, unsigned loop, const struct sl_addr *from, const void *data,
+		size_t len);
 struct sl_addr sim_server(unsigned loop);
 /* Events of a type so far, of one transport (0: of all). */
 unsigned sim_events(const struct sim *s, int type, uint64_t transport);
 const struct sl_core_event *sim_last_event(const struct sim *s, int type, uint64_t transport);
-uint64_t sim_stat(const struct sim *s, enum sl_stat which);     /* of all loops */
+uint64_t sim_stat(const struct sim *s, enum sl_stat which); /* of all loops */
 struct sl_transport *sim_transport(const struct sim_peer *sp);
 struct sl_publisher *sim_publisher(const struct peer_source *source);
 struct sl_subscriber *sim_subscriber(const struct peer_sink *sink);
 /* All counters of objects are zero: what a loop must come back to. */
 void sim_check_empty(const struct sim *s);
 const struct sl_cert *sim_cert(void);
+
+/* ---- between sim.c and sim_peer.c ---- */
+void sim_up(void *arg, const struct sl_path *path, const uint8_t *data, size_t len);
+void sim_refresh(struct sim_peer *sp);
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/core/test_joins.c — real media loops on threads of their own, and peers that join and leave over loopback
- * while packets flow. Made for ThreadSanitizer; what is asserted is counts and states, never time. */
+ * tests/core/test_joins.c — real media loops on threads of their own, and peers that join and leave
+ * over loopback while packets flow. Made for ThreadSanitizer; what is asserted is counts and
+ * states, never time. */
 #include "core/base/log.h"
 #include "tests/core/sim.h"
 #include <arpa/inet.h>
@@ -15,7 +16,7 @@ enum { JOINS = 240, LIVE = 12, DEADLINE_S = 240, ROUNDS = 150 };
 struct session {
 	enum { FREE, OPENING, OPEN, CLOSING, GONE } state;
 	unsigned loop;
-	bool real;                              /* else it is opened and closed, and never comes */
+	bool real; /* else it is opened and closed, and never comes */
 	struct peer *p;
 	struct peer_source *source;
 	struct peer_sink *sink;
@@ -59,7 +60,8 @@ static void read_all(struct session *s)
 	socklen_t n = sizeof(sa);
 	ssize_t len;
 
-	while ((len = recvfrom(s->fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&sa, &n)) > 0) {
+	while ((len = recvfrom(s->fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&sa, &n)) >
+	       0) {
 		struct sl_path path = {0};
 
 		CHECK(sl_addr_from_sockaddr((struct sockaddr *)&sa, &path.remote) == SL_OK);
@@ -94,12 +96,32 @@ static void free_session(struct session *s)
 
 static void make_peer(struct session *s)
 {
-	struct peer_conf conf = {.rng = &j.rng, .cert = sim_cert(), .local = open_socket(s), .remote_lite = true,
-				 .rsize = true, .dtls_client = dice(2), .send = send_to, .arg = s};
-	struct peer_source_conf source = {.id = (uint32_t)(s - j.s) + 1, .codec = SL_VP8, .pt = 96, .rtx_pt = 97,
-					  .ssrc = 1000, .rtx_ssrc = 1001, .mid = "0", .every_us = 10000, .frame_bytes = 1500,
-					  .key_bytes = 3000, .packet_bytes = 1000, .pic_id_bits = 15};
-	struct peer_sink_conf sink = {.ssrc = 2000, .rtx_ssrc = 2001, .clock_hz = 90000, .nack = true, .pli = true, .video = true};
+	struct peer_conf conf = {.rng = &j.rng,
+				 .cert = sim_cert(),
+				 .local = open_socket(s),
+				 .remote_lite = true,
+				 .rsize = true,
+				 .dtls_client = dice(2),
+				 .send = send_to,
+				 .arg = s};
+	struct peer_source_conf source = {.id = (uint32_t)(s - j.s) + 1,
+					  .codec = SL_VP8,
+					  .pt = 96,
+					  .rtx_pt = 97,
+					  .ssrc = 1000,
+					  .rtx_ssrc = 1001,
+					  .mid = "0",
+					  .every_us = 10000,
+					  .frame_bytes = 1500,
+					  .key_bytes = 3000,
+					  .packet_bytes = 1000,
+					  .pic_id_bits = 15};
+	struct peer_sink_conf sink = {.ssrc = 2000,
+				      .rtx_ssrc = 2001,
+				      .clock_hz = 90000,
+				      .nack = true,
+				      .pli = true,
+				      .video = true};
 
 	sink.codec_at[96] = SL_VP8;
 	sink.codec_at[97] = SL_RTX;
@@ -112,9 +134,15 @@ static void make_peer(struct session *s)
 
 static void fill_track(struct sl_track_conf *t, bool publish)
 {
-	*t = (struct sl_track_conf){.publish = publish, .kind = SL_VIDEO, .codec_count = 1, .rsize = true, .twcc = publish,
-				    .ssrc = publish ? 1000 : 2000, .rtx_ssrc = publish ? 1001 : 2001};
-	t->codecs[0] = (struct sl_track_codec){.pt = 96, .rtx_pt = 97, .codec = SL_VP8, .nack = true, .pli = true};
+	*t = (struct sl_track_conf){.publish = publish,
+				    .kind = SL_VIDEO,
+				    .codec_count = 1,
+				    .rsize = true,
+				    .twcc = publish,
+				    .ssrc = publish ? 1000 : 2000,
+				    .rtx_ssrc = publish ? 1001 : 2001};
+	t->codecs[0] = (struct sl_track_codec){
+		.pt = 96, .rtx_pt = 97, .codec = SL_VP8, .nack = true, .pli = true};
 	sl_fmt(t->mid, sizeof(t->mid), "%d", !publish);
 }
 
@@ -131,7 +159,8 @@ static void on_open(void *arg, const struct sl_reply *reply)
 	s->publisher = reply->tracks[0];
 	s->subscriber = reply->tracks[1];
 	if (s->real)
-		TRY(peer_remote(s->p, reply->ufrag, reply->pwd, sl_core_fingerprint(j.core), &cands[0].addr, 1, sl_now_us()));
+		TRY(peer_remote(s->p, reply->ufrag, reply->pwd, sl_core_fingerprint(j.core),
+				&cands[0].addr, 1, sl_now_us()));
 }
 
 static void begin_session(void)
@@ -149,7 +178,8 @@ static void begin_session(void)
 	c.dtls_client = !s->p->conf.dtls_client;
 	c.fingerprint_count = 1;
 	sl_fmt(c.fingerprints[0].algorithm, sizeof(c.fingerprints[0].algorithm), "sha-256");
-	sl_fmt(c.fingerprints[0].hex, sizeof(c.fingerprints[0].hex), "%s", sl_cert_fingerprint(sim_cert()));
+	sl_fmt(c.fingerprints[0].hex, sizeof(c.fingerprints[0].hex), "%s",
+	       sl_cert_fingerprint(sim_cert()));
 	sl_fmt(c.ufrag, sizeof(c.ufrag), "%s", creds->ufrag);
 	sl_fmt(c.pwd, sizeof(c.pwd), "%s", creds->pwd);
 	c.track_count = 2;
@@ -193,7 +223,8 @@ static void route_session(struct session *s)
 	const struct session *other = &j.s[dice(j.begun)];
 
 	if (other->state == OPEN)
-		TRY(sl_core_route(j.core, s->subscriber, dice(8) ? other->publisher : 0, NULL, NULL));
+		TRY(sl_core_route(j.core, s->subscriber, dice(8) ? other->publisher : 0, NULL,
+				  NULL));
 }
 
 static void turn_session(struct session *s)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Attacks on a call: from strangers, from the wire, and from peers that have every right to be there. */
+ * Attacks on a call: from strangers, from the wire, and from peers that have every right to be
+ * there. */
 #include "core/base/mem.h"
 #include "tests/core/call.h"
 #include <stdlib.h>
@@ -9,7 +10,8 @@ static struct sl_addr stranger(uint32_t n)
 	return sl_addr_v4(203, 0, (uint8_t)(n >> 8), (uint8_t)n, (uint16_t)(1024 + n % 60000));
 }
 
-/* The bystanders' call lost nothing since `asked` and `decoded` were read, and is at its present. */
+/* The bystanders' call lost nothing since `asked` and `decoded` were read, and is at its present.
+ */
 static void check_unharmed(const struct call *c)
 {
 	CHECK(c->s->now_us - c->screen->moved_us < 200 * SL_MS);
@@ -32,12 +34,14 @@ static uint64_t not_taken(struct call *c, struct peer_source *src)
 
 static size_t client_hello(struct sim *s, uint8_t *out, size_t cap)
 {
-	struct sl_dtls_conf conf = {.client = true, .cert = sim_cert(), .peer_count = 1, .rng = &s->peer_rng};
+	struct sl_dtls_conf conf = {
+		.client = true, .cert = sim_cert(), .peer_count = 1, .rng = &s->peer_rng};
 	const uint8_t *data;
 	struct sl_dtls *d;
 	size_t len = 0;
 
-	TRY(sl_fingerprint_parse(SL_STR("sha-256"), sl_str_z(sl_cert_fingerprint(sim_cert())), &conf.peer[0]));
+	TRY(sl_fingerprint_parse(SL_STR("sha-256"), sl_str_z(sl_cert_fingerprint(sim_cert())),
+				 &conf.peer[0]));
 	TRY(sl_dtls_new(&conf, &d));
 	sl_dtls_tick(d, s->now_us);
 	if (sl_dtls_pull(d, &data, &len) && len <= cap)
@@ -47,7 +51,8 @@ static size_t client_hello(struct sim *s, uint8_t *out, size_t cap)
 	return len;
 }
 
-/* One datagram of each class but STUN, and STUN without or with a wrong integrity, from addresses all over. */
+/* One datagram of each class but STUN, and STUN without or with a wrong integrity, from addresses
+ * all over. */
 static void spray(struct sim *s, uint32_t round, const char *ufrag)
 {
 	static const uint8_t first[] = {0x80, 0x80, 0x90, 20, 22, 23, 63, 16, 64, 79, 4, 192, 255};
@@ -82,7 +87,8 @@ static void spray(struct sim *s, uint32_t round, const char *ufrag)
 		sl_wr16(&w, 0x0008);
 		sl_wr16(&w, 20);
 		sl_wr_zeros(&w, 20);
-		sim_inject(s, 0, &(struct sl_addr){.ip = {203, 9, 9, 8}, .port = 9, .family = 4}, buf, sl_wr_len(&w));
+		sim_inject(s, 0, &(struct sl_addr){.ip = {203, 9, 9, 8}, .port = 9, .family = 4},
+			   buf, sl_wr_len(&w));
 	}
 }
 
@@ -116,7 +122,8 @@ TEST(t03_strangers_get_no_handshake_and_no_answer)
 	call_end(&c);
 }
 
-/* T02: whatever is injected from the peer's own address without its keys reaches nobody and changes no number. */
+/* T02: whatever is injected from the peer's own address without its keys reaches nobody and changes
+ * no number. */
 TEST(t02_injected_packets_reach_nobody_and_change_nothing)
 {
 	struct call c;
@@ -135,7 +142,7 @@ TEST(t02_injected_packets_reach_nobody_and_change_nothing)
 		sl_rng_fill(&c.s->link_rng, buf, sizeof(buf));
 		buf[0] = 0x80;
 		buf[1] = i % 3 ? 100 : i & 1 ? 200 : 206;
-		if (i % 4)      /* of the camera, at any number around its present one */
+		if (i % 4) /* of the camera, at any number around its present one */
 			sl_put16(buf + 2, (uint16_t)(c.camera->seq + r % 3000 - 1500));
 		sl_put32(buf + (i % 3 ? 8 : 4), c.camera->conf.ssrc);
 		sim_inject(c.s, 0, &c.a->addr, buf, 60 + r % 140);
@@ -224,7 +231,8 @@ TEST(t09_a_minute_replayed_ten_times_makes_no_duplicates)
 	call_end(&c);
 }
 
-/* The track goes on under another SSRC, and what the old one sent is played again, at once and later. */
+/* The track goes on under another SSRC, and what the old one sent is played again, at once and
+ * later. */
 TEST(t09_packets_of_an_ssrc_that_was_given_up_cannot_be_replayed)
 {
 	struct call c;
@@ -263,16 +271,17 @@ static void random_packet(struct sim *s, struct peer_source *src, unsigned how, 
 	sl_put16(buf + 2, (uint16_t)n);
 	sl_put32(buf + 4, (uint32_t)n * 90);
 	sl_put32(buf + 8, sl_rng_u32(&s->link_rng));
-	if (how == 0) {         /* nobody claims it: no MID, and the SSRC of the only track that fits is known */
+	if (how ==
+	    0) { /* nobody claims it: no MID, and the SSRC of the only track that fits is known */
 		buf[0] = 0x80;
 		peer_send_rtp(src->peer, buf, 60, n & 0xffff);
-	} else if (how == 1) {  /* with the MID of its track */
+	} else if (how == 1) { /* with the MID of its track */
 		sl_wr32(&w, 0xbede0001);
 		sl_wr8(&w, (uint8_t)(4 << 4));
 		sl_wr8(&w, (uint8_t)src->conf.mid[0]);
 		sl_wr_zeros(&w, 2);
 		peer_send_rtp(src->peer, buf, 100, n & 0xffff);
-	} else {                /* as a mere sender of RTCP */
+	} else { /* as a mere sender of RTCP */
 		w = sl_wr(buf, sizeof(buf));
 		sl_rtcp_write_rr(&w, sl_rng_u32(&s->link_rng), NULL, 0);
 		peer_send_rtcp(src->peer, buf, sl_wr_len(&w));
@@ -413,12 +422,14 @@ TEST(m7_after_a_flood_from_strangers_a_new_peer_connects_within_a_second)
 static bool half_open(struct sim *s, struct sim_peer *sp, bool up, const uint8_t *data, size_t len)
 {
 	(void)s;
-	return sp->number < 2 || sp->number > 60 || !up || data[0] < 20 || data[0] > 63 || (len > 13 && data[13] == 1);
+	return sp->number < 2 || sp->number > 60 || !up || data[0] < 20 || data[0] > 63 ||
+	       (len > 13 && data[13] == 1);
 }
 
 static void check_half_open(bool peer_is_client)
 {
-	struct call c = call_new(&(struct sim_conf){.seed = 48 + peer_is_client, .max_handshakes = 8}, 0);
+	struct call c =
+		call_new(&(struct sim_conf){.seed = 48 + peer_is_client, .max_handshakes = 8}, 0);
 	struct sim_peer *good;
 
 	call_connect(&c);
@@ -482,7 +493,8 @@ TEST(m7_who_was_evicted_or_refused_connects_all_the_same)
 	check_all_connect(&(struct sim_conf){.seed = 54}, 1, true);
 }
 
-/* Forged packets of unknown SSRCs from the peer's own address use up what is looked at; a second later all is well. */
+/* Forged packets of unknown SSRCs from the peer's own address use up what is looked at; a second
+ * later all is well. */
 TEST(m7_a_flood_of_unknown_ssrcs_does_not_keep_a_new_one_out)
 {
 	struct call c;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Calls over links of all kinds: what a publisher sends on one loop, a player on another decodes. */
+ * Calls over links of all kinds: what a publisher sends on one loop, a player on another decodes.
+ */
 #include "tests/core/call.h"
 
 static void set_links(struct call *c, struct sim_link l)
@@ -7,7 +8,8 @@ static void set_links(struct call *c, struct sim_link l)
 	c->a->up = c->a->down = c->b->up = c->b->down = l;
 }
 
-/* The picture goes on: at the end the player's decoder is at the publisher's present, and nothing was altered. */
+/* The picture goes on: at the end the player's decoder is at the publisher's present, and nothing
+ * was altered. */
 static void check_goes_on(const struct call *c)
 {
 	CHECK(c->s->now_us - c->screen->moved_us < 300 * SL_MS);
@@ -37,7 +39,8 @@ TEST(a_call_without_loss_delivers_every_frame)
 	call_end(&c);
 }
 
-/* Everything that was lost is asked for and comes; what cannot be recovered in time is followed by a key frame. */
+/* Everything that was lost is asked for and comes; what cannot be recovered in time is followed by
+ * a key frame. */
 TEST(a_call_survives_ten_percent_loss_in_every_direction)
 {
 	struct call c;
@@ -113,7 +116,8 @@ TEST(a_call_survives_jitter_that_keeps_the_order)
 	call_end(&c);
 }
 
-/* A quarter of the packets comes after its successors, a tenth comes twice: nothing goes out twice, nothing is asked for. */
+/* A quarter of the packets comes after its successors, a tenth comes twice: nothing goes out twice,
+ * nothing is asked for. */
 TEST(reordering_and_duplication_make_no_duplicates_and_no_spurious_requests)
 {
 	struct call c;
@@ -121,7 +125,8 @@ TEST(reordering_and_duplication_make_no_duplicates_and_no_spurious_requests)
 	sim_no_oom();
 	c = call_new(&(struct sim_conf){.seed = 6}, 0);
 	call_connect(&c);
-	c.camera->conf.key_bytes = 2500;        /* three packets at once: fewer newer ones than would mean a loss */
+	c.camera->conf.key_bytes =
+		2500; /* three packets at once: fewer newer ones than would mean a loss */
 	c.a->up.reorder = 25;
 	c.a->up.reorder_us = 5 * SL_MS;
 	c.a->up.duplicate = 10;
@@ -135,7 +140,8 @@ TEST(reordering_and_duplication_make_no_duplicates_and_no_spurious_requests)
 	call_end(&c);
 }
 
-/* NAT gives the publisher, then the player, another address: its next consent check shows it, its media moves the pair. */
+/* NAT gives the publisher, then the player, another address: its next consent check shows it, its
+ * media moves the pair. */
 TEST(a_call_survives_a_change_of_address)
 {
 	struct call c;
@@ -174,7 +180,8 @@ static bool steal(struct sim *s, struct sim_peer *sp, bool up, const uint8_t *da
 	return !(up && sp == thief && data[0] >= 128);
 }
 
-/* T02: media of a peer that comes from an address without a check counts for nothing and moves nothing. */
+/* T02: media of a peer that comes from an address without a check counts for nothing and moves
+ * nothing. */
 TEST(t02_media_from_an_unchecked_address_moves_nothing)
 {
 	struct call c;
@@ -292,7 +299,9 @@ TEST(a_late_player_sees_the_key_frame_whose_first_packet_came_last)
 		c.a->up = l;
 	}
 	for (uint64_t seq = c.camera->seq - 9; seq < c.camera->seq; seq++) {
-		const struct peer_kept *k = &c.camera->kept[(seq < c.camera->seq - 1 ? seq + 1 : c.camera->seq - 9) % PEER_KEPT];
+		const struct peer_kept *k =
+			&c.camera->kept[(seq < c.camera->seq - 1 ? seq + 1 : c.camera->seq - 9) %
+					PEER_KEPT];
 
 		peer_send_rtp(c.a->p, k->data, k->len, k->seq);
 	}
@@ -302,7 +311,8 @@ TEST(a_late_player_sees_the_key_frame_whose_first_packet_came_last)
 	call_end(&c);
 }
 
-/* M13: a sender begins just below 2^16 and its first ten packets are lost; then it wraps again and again. */
+/* M13: a sender begins just below 2^16 and its first ten packets are lost; then it wraps again and
+ * again. */
 TEST(m13_a_source_that_wraps_before_its_first_packet_comes_is_heard)
 {
 	struct call c;
@@ -327,8 +337,12 @@ static uint64_t trace_of(uint64_t seed)
 	struct call c = call_new(&(struct sim_conf){.seed = seed}, SIM_TWCC);
 	uint64_t trace;
 
-	set_links(&c, (struct sim_link){.delay_us = 20 * SL_MS, .jitter_us = 10 * SL_MS, .loss = 5, .reorder = 5,
-					.reorder_us = 20 * SL_MS, .duplicate = 5});
+	set_links(&c, (struct sim_link){.delay_us = 20 * SL_MS,
+					.jitter_us = 10 * SL_MS,
+					.loss = 5,
+					.reorder = 5,
+					.reorder_us = 20 * SL_MS,
+					.duplicate = 5});
 	call_connect(&c);
 	sim_run(c.s, 3 * SL_SEC);
 	call_end(&c);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From the first allocation to the last event: how sessions begin, end, and what is left of them. */
+ * From the first allocation to the last event: how sessions begin, end, and what is left of them.
+ */
 #include "tests/core/call.h"
 
 /* ---- ends ---- */
@@ -216,7 +217,10 @@ TEST(an_open_that_fails_leaves_nothing_half_created)
 /* The same of routes and renegotiation, and of a publisher's first packets. */
 TEST(a_route_that_fails_leaves_nothing_half_created)
 {
-	struct sim *s = sim_new(&(struct sim_conf){.seed = 71, .loops = 2, .max_transports = 8, .fixed_keys = true,
+	struct sim *s = sim_new(&(struct sim_conf){.seed = 71,
+						   .loops = 2,
+						   .max_transports = 8,
+						   .fixed_keys = true,
 						   .impl = SL_SRTP_NULL});
 	struct sim_peer *a = sim_peer(s, 0);
 	struct sim_peer *b = sim_peer(s, 1);
@@ -348,7 +352,8 @@ static void join(struct churn *c, uint32_t i)
 	c->sp[i] = sp;
 	sp->peer_conf.dtls_client = dice(c, 2);
 	sp->lite = dice(c, 4);
-	c->source[i] = sim_sends(sp, dice(c, 2) ? SL_VP8 : SL_H264, dice(c, 2) ? SIM_TWCC : SIM_BY_MID);
+	c->source[i] =
+		sim_sends(sp, dice(c, 2) ? SL_VP8 : SL_H264, dice(c, 2) ? SIM_TWCC : SIM_BY_MID);
 	c->sink[i] = sim_plays(sp, SL_VIDEO, dice(c, 2) ? 0 : SIM_NO_RTX);
 	sp->up.loss = sp->down.loss = dice(c, 3) * 5;
 	sp->up.reorder = sp->down.reorder = dice(c, 3) * 5;
@@ -391,8 +396,11 @@ TEST(peers_that_come_and_go_at_random_leave_nothing_behind)
 {
 	sim_no_oom();
 	for (unsigned seed = 0; seed < 4; seed++) {
-		struct churn c = {.s = sim_new(&(struct sim_conf){.seed = 80 + seed, .loops = 3, .fixed_keys = seed < 3,
-								  .impl = SL_SRTP_SOFT, .ice_timeout_us = 5 * SL_SEC})};
+		struct churn c = {.s = sim_new(&(struct sim_conf){.seed = 80 + seed,
+								  .loops = 3,
+								  .fixed_keys = seed < 3,
+								  .impl = SL_SRTP_SOFT,
+								  .ice_timeout_us = 5 * SL_SEC})};
 
 		for (int i = 0; i < 300; i++) {
 			churn_step(&c);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What rides beside the media: padding, transport-cc, REMB, reports, lip sync, key-frame requests. */
+ * What rides beside the media: padding, transport-cc, REMB, reports, lip sync, key-frame requests.
+ */
 #include "tests/core/call.h"
 
 static uint64_t twcc_count(const struct peer *p, uint16_t from, uint16_t until)
@@ -108,7 +109,8 @@ static void check_lips(const struct call *c)
 	CHECK(apart_us > -5 * SL_MS && apart_us < 5 * SL_MS);
 }
 
-/* A track's reports at the player name one capture clock for both tracks, whatever the way did to their arrivals. */
+/* A track's reports at the player name one capture clock for both tracks, whatever the way did to
+ * their arrivals. */
 TEST(audio_and_video_stay_together_although_arrivals_jitter)
 {
 	struct call c;
@@ -180,7 +182,8 @@ TEST(t22_key_frame_requests_of_many_players_are_merged)
 	call_end(&c);
 }
 
-/* Ten times, at any distance from the last key frame: a request is always followed by a key frame. */
+/* Ten times, at any distance from the last key frame: a request is always followed by a key frame.
+ */
 TEST(t22_no_key_frame_request_is_lost)
 {
 	struct call c;
@@ -219,7 +222,8 @@ TEST(t22_a_publisher_that_knows_only_fir_is_asked_by_fir)
 	struct peer_sink *late;
 
 	sim_no_oom();
-	c = call_new(&(struct sim_conf){.seed = 107, .fixed_keys = true, .impl = SL_SRTP_NULL}, SIM_FIR);
+	c = call_new(&(struct sim_conf){.seed = 107, .fixed_keys = true, .impl = SL_SRTP_NULL},
+		     SIM_FIR);
 	call_connect(&c);
 	sim_run(c.s, 2 * SL_SEC);
 	sim_wait_connected(call_player(&c, 0, 0, &late), SL_SEC);
@@ -228,7 +232,8 @@ TEST(t22_a_publisher_that_knows_only_fir_is_asked_by_fir)
 	call_end(&c);
 }
 
-/* T30: sequence numbers, timestamps, picture ids and rollover counts wrap on the way in and on the way out. */
+/* T30: sequence numbers, timestamps, picture ids and rollover counts wrap on the way in and on the
+ * way out. */
 TEST(t30_every_number_wraps_and_the_call_goes_on)
 {
 	struct call c;
@@ -246,7 +251,8 @@ TEST(t30_every_number_wraps_and_the_call_goes_on)
 	CHECK(c.camera->seq > 2 * 65536);
 	CHECK(c.screen->rx.top - c.screen->rx.first > 2 * 65536);
 	CHECK(c.s->now_us - c.screen->moved_us < 200 * SL_MS);
-	CHECK_EQ(c.screen->altered + c.screen->backwards + c.b->p->bad_tags + c.screen->replayed, 0);
+	CHECK_EQ(c.screen->altered + c.screen->backwards + c.b->p->bad_tags + c.screen->replayed,
+		 0);
 	CHECK(c.screen->decoded + 1000 > c.camera->frame);
 	call_end(&c);
 }

@@ -29,7 +29,8 @@ TEST(another_publisher_goes_on_in_the_same_numbers)
 	{
 		const struct peer_frame *a = &c.screen->log[0];
 		const struct peer_frame *b = &c.screen->log[c.screen->log_count - 1];
-		int64_t off_us = sl_ticks_to_us(sl_seq32_diff(a->ts, b->ts), 90000) - (b->first_us - a->first_us);
+		int64_t off_us = sl_ticks_to_us(sl_seq32_diff(a->ts, b->ts), 90000) -
+				 (b->first_us - a->first_us);
 
 		CHECK(off_us > -100 * SL_MS && off_us < 100 * SL_MS);
 	}
@@ -50,13 +51,13 @@ TEST(picture_ids_go_on_over_a_switch)
 	p[1] = call_publisher(c.s, 1, &none);
 	narrow->conf.pic_id_bits = 7;
 	none->conf.pic_id_bits = 0;
-	c.camera->pic_id = 0x7ff0;              /* wraps on the way */
+	c.camera->pic_id = 0x7ff0; /* wraps on the way */
 	call_connect(&c);
 	sim_wait_connected(p[0], 5 * SL_SEC);
 	sim_wait_connected(p[1], 5 * SL_SEC);
 	sim_run(c.s, 2 * SL_SEC);
 	sim_route(c.screen, narrow);
-	sim_run(c.s, 6 * SL_SEC);               /* 7 bits wrap too */
+	sim_run(c.s, 6 * SL_SEC); /* 7 bits wrap too */
 	sim_route(c.screen, none);
 	sim_run(c.s, SL_SEC);
 	sim_route(c.screen, c.camera);
@@ -66,7 +67,8 @@ TEST(picture_ids_go_on_over_a_switch)
 	for (uint32_t i = 1; i < c.screen->log_count; i++) {
 		const struct peer_frame *a = &c.screen->log[i - 1];
 		const struct peer_frame *b = &c.screen->log[i];
-		uint16_t mask = a->id == narrow->conf.id || b->id == narrow->conf.id ? 0x7f : 0x7fff;
+		uint16_t mask =
+			a->id == narrow->conf.id || b->id == narrow->conf.id ? 0x7f : 0x7fff;
 
 		CHECK_EQ(b->first_seq, a->first_seq + a->total);
 		if (a->has_pic_id && b->has_pic_id)
@@ -75,7 +77,8 @@ TEST(picture_ids_go_on_over_a_switch)
 	call_end(&c);
 }
 
-/* Under loss the numbers still go on: what is asked for again after the switch comes with the old offsets. */
+/* Under loss the numbers still go on: what is asked for again after the switch comes with the old
+ * offsets. */
 TEST(a_switch_under_loss_repeats_old_packets_under_their_old_numbers)
 {
 	struct call c;
@@ -129,7 +132,8 @@ TEST(a_player_goes_on_when_its_publisher_changes_codec)
 	call_end(&c);
 }
 
-/* Packets of the old codec are asked for after the change: they come again as they were, and the new one goes on. */
+/* Packets of the old codec are asked for after the change: they come again as they were, and the
+ * new one goes on. */
 TEST(what_was_lost_before_a_change_of_codec_comes_again_after_it)
 {
 	struct call c;
@@ -170,7 +174,8 @@ TEST(a_player_without_the_codec_is_told_of_once)
 	change_codec(c.camera, SL_H264, 104, 105);
 	sim_run(c.s, 3 * SL_SEC);
 	ev = sim_last_event(c.s, SL_EV_CODEC_MISMATCH, sp->transport);
-	CHECK(ev && ev->codec == SL_H264 && ev->track == sp->sink_ids[0] && ev->publisher == c.a->source_ids[0]);
+	CHECK(ev && ev->codec == SL_H264 && ev->track == sp->sink_ids[0] &&
+	      ev->publisher == c.a->source_ids[0]);
 	CHECK_EQ(sim_events(c.s, SL_EV_CODEC_MISMATCH, 0), 1);
 	CHECK_EQ(screen->unknown, 0);
 	change_codec(c.camera, SL_VP8, 100, 101);
@@ -235,7 +240,8 @@ static bool watch_red(struct sim *s, struct sim_peer *sp, bool up, const uint8_t
 
 	(void)s;
 	(void)sp;
-	if (up || data[0] < 128 || sl_is_rtcp(data, len) || sl_rtp_read(data, len, &rtp) < 0 || rtp.pt != 121)
+	if (up || data[0] < 128 || sl_is_rtcp(data, len) || sl_rtp_read(data, len, &rtp) < 0 ||
+	    rtp.pt != 121)
 		return true;
 	red_seen++;
 	red_wrong += !blocks_are_opus(data + rtp.payload_off, rtp.payload_len, 120);
@@ -260,7 +266,8 @@ TEST(red_blocks_carry_the_payload_type_that_the_player_knows)
 	call_end(&c);
 }
 
-/* A track that SDP named no SSRC of is found by its mid, also when it goes on under another SSRC. */
+/* A track that SDP named no SSRC of is found by its mid, also when it goes on under another SSRC.
+ */
 TEST(a_source_without_a_signalled_ssrc_is_found_by_its_mid)
 {
 	struct call c;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A media loop with three peers in one room, whose keys are fixed: peer 0 publishes, 1 plays, 2 does both.
- * The input is a list of operations, each a byte and its arguments: datagrams of any bytes from good and from bad
- * addresses, packets that the harness seals with a peer's key, replays, checks from new addresses, routes, tracks,
- * restarts, closes, and time.
- * Properties: of each batch not more is taken in than was sealed by a peer; every payload that goes out came in so; no
- * byte goes to an address that no authentic check came from; tables stay within their bounds; at the end every counter
- * of objects is zero, and so is what was allocated. */
+ * A media loop with three peers in one room, whose keys are fixed: peer 0 publishes, 1 plays, 2
+ * does both. The input is a list of operations, each a byte and its arguments: datagrams of any
+ * bytes from good and from bad addresses, packets that the harness seals with a peer's key,
+ * replays, checks from new addresses, routes, tracks, restarts, closes, and time. Properties: of
+ * each batch not more is taken in than was sealed by a peer; every payload that goes out came in
+ * so; no byte goes to an address that no authentic check came from; tables stay within their
+ * bounds; at the end every counter of objects is zero, and so is what was allocated. */
 #include "core/core_int.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -18,7 +18,7 @@ struct fuzz_peer {
 	struct sl_stats stats;
 	struct sl_addr addr[ADDRS];
 	bool valid[ADDRS];
-	unsigned at;                            /* present address */
+	unsigned at; /* present address */
 	struct sl_srtp_key *tx, *rx;
 	uint32_t srtcp_index;
 	uint64_t transport, pubs[2], subs[2];
@@ -84,7 +84,8 @@ static void note_payload(const uint8_t *plain, size_t len)
 	f.all_seen &= f.hash_count < HASHES;
 	if (sl_rtp_read(plain, len, &rtp) < 0 || rtp.payload_len < TAIL || f.hash_count == HASHES)
 		return;
-	f.hashes[f.hash_count++] = hash(plain + rtp.payload_off + rtp.payload_len - TAIL / 2, TAIL / 2);
+	f.hashes[f.hash_count++] =
+		hash(plain + rtp.payload_off + rtp.payload_len - TAIL / 2, TAIL / 2);
 }
 
 static bool was_in(uint64_t h)
@@ -105,14 +106,16 @@ static void rtp_goes_out(struct fuzz_peer *p, const struct sl_out *out)
 	/* Senders start below 2^15, and no input is long enough to wrap. */
 	op.index = sl_get16(out->data + 2);
 	CHECK(sl_srtp_open(&op, 1) == 1);
-	CHECK(sl_rtp_read(plain, op.out_len, &rtp) == SL_OK && rtp.payload_len > 0 && rtp.pad_len == 0);
+	CHECK(sl_rtp_read(plain, op.out_len, &rtp) == SL_OK && rtp.payload_len > 0 &&
+	      rtp.pad_len == 0);
 	if (rtp.payload_len >= TAIL + 2)
 		CHECK(was_in(hash(plain + rtp.payload_off + rtp.payload_len - TAIL / 2, TAIL / 2)));
 }
 
 static void goes_out(const struct sl_out *out)
 {
-	struct sl_dgram d = {.path = {.remote = f.e.conf.locals[0].addr}, .data = out->data, .len = out->len};
+	struct sl_dgram d = {
+		.path = {.remote = f.e.conf.locals[0].addr}, .data = out->data, .len = out->len};
 
 	for (unsigned i = 0; i < PEERS; i++)
 		for (unsigned k = 0; k < ADDRS; k++) {
@@ -170,8 +173,9 @@ static uint64_t taken(void)
 {
 	const uint64_t *n = f.e.stats.n;
 
-	return n[SL_STAT_rtp_in] + n[SL_STAT_rtp_padding_only] + n[SL_STAT_rtcp_in] + n[SL_STAT_rtp_unknown_ssrc] +
-	       n[SL_STAT_rtp_unknown_pt] + n[SL_STAT_dtls_closed_by_peer];
+	return n[SL_STAT_rtp_in] + n[SL_STAT_rtp_padding_only] + n[SL_STAT_rtcp_in] +
+	       n[SL_STAT_rtp_unknown_ssrc] + n[SL_STAT_rtp_unknown_pt] +
+	       n[SL_STAT_dtls_closed_by_peer];
 }
 
 static unsigned peer_of(uint64_t transport)
@@ -195,8 +199,9 @@ static void run_jobs(void)
 		hs->deadline_us = SL_NEVER;
 		hs->state = SL_DTLS_CONNECTED;
 		if (i < PEERS && !hs->keys_taken)
-			hs->keys_taken = sl_srtp_key_new(SL_SRTP_SOFT, &up, false, &hs->rx_key) == SL_OK &&
-					 sl_srtp_key_new(SL_SRTP_SOFT, &down, true, &hs->tx_key) == SL_OK;
+			hs->keys_taken =
+				sl_srtp_key_new(SL_SRTP_SOFT, &up, false, &hs->rx_key) == SL_OK &&
+				sl_srtp_key_new(SL_SRTP_SOFT, &down, true, &hs->tx_key) == SL_OK;
 		sl_engine_handshake(&f.e, hs, f.now_us);
 	}
 }
@@ -220,7 +225,8 @@ static void arrives(const struct sl_addr *from, const uint8_t *data, size_t len,
 
 	len = SL_MIN(len, (size_t)SL_DATAGRAM_MAX);
 	memcpy(f.data[f.count], data, len);
-	*in = (struct sl_in){.path.remote = *from, .data = f.data[f.count], .len = len, .rx_us = f.now_us};
+	*in = (struct sl_in){
+		.path.remote = *from, .data = f.data[f.count], .len = len, .rx_us = f.now_us};
 	f.good += good;
 	if (++f.count == BATCH)
 		wake();
@@ -280,8 +286,12 @@ static void seal_rtcp(struct fuzz_peer *p, const uint8_t *plain, size_t len)
 static struct sl_track_conf track(unsigned peer, unsigned n, bool publish)
 {
 	bool video = n == 0;
-	struct sl_track_conf c = {.publish = publish, .kind = video ? SL_VIDEO : SL_AUDIO, .twcc = publish && video, .remb = true,
-				  .rsize = true, .codec_count = video ? 2 : 1};
+	struct sl_track_conf c = {.publish = publish,
+				  .kind = video ? SL_VIDEO : SL_AUDIO,
+				  .twcc = publish && video,
+				  .remb = true,
+				  .rsize = true,
+				  .codec_count = video ? 2 : 1};
 
 	c.ssrc = publish && peer == 2 ? 0 : 1000 * (peer + 1) + 10 * n + (publish ? 0 : 1);
 	c.rtx_ssrc = c.ssrc && video ? c.ssrc + 5 : 0;
@@ -290,9 +300,14 @@ static struct sl_track_conf track(unsigned peer, unsigned n, bool publish)
 	c.exts.id[SL_EXT_TWCC] = 2;
 	c.exts.id[SL_EXT_AUDIO_LEVEL] = 3;
 	c.exts.id[SL_EXT_ABS_SEND_TIME] = 4;
-	c.codecs[0] = (struct sl_track_codec){.pt = video ? 96 : 111, .rtx_pt = video ? 97 : 0, .nack = true, .pli = video,
-					      .codec = video ? SL_VP8 : SL_OPUS, .format = video};
-	c.codecs[1] = (struct sl_track_codec){.pt = 98, .nack = true, .fir = true, .codec = SL_H264, .format = 7};
+	c.codecs[0] = (struct sl_track_codec){.pt = video ? 96 : 111,
+					      .rtx_pt = video ? 97 : 0,
+					      .nack = true,
+					      .pli = video,
+					      .codec = video ? SL_VP8 : SL_OPUS,
+					      .format = video};
+	c.codecs[1] = (struct sl_track_codec){
+		.pt = 98, .nack = true, .fir = true, .codec = SL_H264, .format = 7};
 	return c;
 }
 
@@ -302,7 +317,8 @@ static void open_peer(unsigned i)
 	static struct sl_cmd cmd;
 	struct fuzz_peer *p = &f.p[i];
 	const struct sl_ice_creds *creds = sl_ice_local_creds(&p->ice);
-	struct sl_ice_cand server = {.addr = f.e.conf.locals[0].addr, .priority = 1, .foundation = "1"};
+	struct sl_ice_cand server = {
+		.addr = f.e.conf.locals[0].addr, .priority = 1, .foundation = "1"};
 
 	memset(&c, 0, sizeof(c));
 	memset(&cmd, 0, sizeof(cmd));
@@ -310,7 +326,8 @@ static void open_peer(unsigned i)
 	c.dtls_client = i != 1;
 	c.fingerprint_count = 1;
 	sl_fmt(c.fingerprints[0].algorithm, sizeof(c.fingerprints[0].algorithm), "sha-256");
-	sl_fmt(c.fingerprints[0].hex, sizeof(c.fingerprints[0].hex), "%s", sl_cert_fingerprint(cert));
+	sl_fmt(c.fingerprints[0].hex, sizeof(c.fingerprints[0].hex), "%s",
+	       sl_cert_fingerprint(cert));
 	sl_fmt(c.ufrag, sizeof(c.ufrag), "%s", creds->ufrag);
 	sl_fmt(c.pwd, sizeof(c.pwd), "%s", creds->pwd);
 	for (unsigned n = 0; n < 2 && i != 1; n++)
@@ -325,7 +342,8 @@ static void open_peer(unsigned i)
 	memcpy(i == 1 ? p->subs : p->pubs, cmd.reply.tracks, 2 * sizeof(uint64_t));
 	if (i == 2)
 		memcpy(p->subs, cmd.reply.tracks + 2, 2 * sizeof(uint64_t));
-	CHECK(sl_ice_set_remote(&p->ice, sl_str_z(cmd.reply.ufrag), sl_str_z(cmd.reply.pwd), f.now_us) == SL_OK);
+	CHECK(sl_ice_set_remote(&p->ice, sl_str_z(cmd.reply.ufrag), sl_str_z(cmd.reply.pwd),
+				f.now_us) == SL_OK);
 	CHECK(sl_ice_add_remote(&p->ice, &server, f.now_us) == SL_OK);
 }
 
@@ -351,25 +369,42 @@ static void pass(int64_t us)
 static void begin(void)
 {
 	static const uint8_t hello[] = {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
-	struct sl_engine_conf ec = {.max_transports = 4, .max_tracks = 16, .max_packets = 256, .max_handshakes = 4,
-				    .ice_timeout_us = 15 * SL_SEC, .ntp_offset_us = INT64_C(3990000000) * SL_SEC,
-				    .max_video_bps = 2500000, .cert = cert, .local_count = 1};
-	struct sl_engine_io io = {.send = io_send, .handshake = io_handshake, .relay_slot = io_relay_slot,
-				  .relay_push = io_relay_push, .event = io_event};
+	struct sl_engine_conf ec = {.max_transports = 4,
+				    .max_tracks = 16,
+				    .max_packets = 256,
+				    .max_handshakes = 4,
+				    .ice_timeout_us = 15 * SL_SEC,
+				    .ntp_offset_us = INT64_C(3990000000) * SL_SEC,
+				    .max_video_bps = 2500000,
+				    .cert = cert,
+				    .local_count = 1};
+	struct sl_engine_io io = {.send = io_send,
+				  .handshake = io_handshake,
+				  .relay_slot = io_relay_slot,
+				  .relay_push = io_relay_push,
+				  .event = io_event};
 
 	memset(&f, 0, sizeof(f));
 	f.rng = 7;
 	f.all_seen = true;
 	f.now_us = 1000 * SL_SEC;
-	ec.locals[0] = (struct sl_ice_cand){.addr = sl_addr_v4(192, 0, 2, 1, 1000), .priority = 1, .foundation = "1"};
+	ec.locals[0] = (struct sl_ice_cand){
+		.addr = sl_addr_v4(192, 0, 2, 1, 1000), .priority = 1, .foundation = "1"};
 	CHECK(sl_engine_init(&f.e, &ec, &io, &rng, f.now_us) == SL_OK);
 	for (uint8_t i = 0; i < PEERS; i++) {
 		struct fuzz_peer *p = &f.p[i];
 		struct sl_srtp_master up = master(i, true);
 		struct sl_srtp_master down = master(i, false);
-		struct sl_ice_cand local = {.addr = sl_addr_v4(10, 0, 0, i, 5), .priority = 1, .foundation = "1"};
-		struct sl_ice_conf ic = {.remote_lite = true, .controlling = true, .timeout_us = 60 * SL_SEC, .local = &local,
-					 .local_count = 1, .tid_tag = i, .rng = &rng, .stats = &p->stats};
+		struct sl_ice_cand local = {
+			.addr = sl_addr_v4(10, 0, 0, i, 5), .priority = 1, .foundation = "1"};
+		struct sl_ice_conf ic = {.remote_lite = true,
+					 .controlling = true,
+					 .timeout_us = 60 * SL_SEC,
+					 .local = &local,
+					 .local_count = 1,
+					 .tid_tag = i,
+					 .rng = &rng,
+					 .stats = &p->stats};
 
 		for (uint8_t k = 0; k < ADDRS; k++)
 			p->addr[k] = sl_addr_v4(198, 51, 100, (uint8_t)(i * ADDRS + k + 1), 4000);
@@ -397,10 +432,14 @@ static void end(void)
 	wake();
 	sl_engine_close_all(&f.e, f.now_us);
 	run_jobs();
-	CHECK(e->transports.live == 0 && e->publishers.live == 0 && e->subscribers.live == 0 && e->replicas.live == 0);
-	CHECK(e->handshakes.live == 0 && e->sources.live == 0 && e->packets.nfree == e->packets.count);
-	CHECK(e->by_ufrag.count == 0 && e->by_path.count == 0 && e->by_tid.count == 0 && e->by_publisher.count == 0);
-	CHECK(e->wheel.armed == 0 && e->transport_count == 0 && sl_list_empty(&e->hs_list) && sl_list_empty(&e->dead));
+	CHECK(e->transports.live == 0 && e->publishers.live == 0 && e->subscribers.live == 0 &&
+	      e->replicas.live == 0);
+	CHECK(e->handshakes.live == 0 && e->sources.live == 0 &&
+	      e->packets.nfree == e->packets.count);
+	CHECK(e->by_ufrag.count == 0 && e->by_path.count == 0 && e->by_tid.count == 0 &&
+	      e->by_publisher.count == 0);
+	CHECK(e->wheel.armed == 0 && e->transport_count == 0 && sl_list_empty(&e->hs_list) &&
+	      sl_list_empty(&e->dead));
 	sl_engine_fini(&f.e);
 	for (unsigned i = 0; i < PEERS; i++) {
 		sl_srtp_key_free(f.p[i].tx);
@@ -445,7 +484,8 @@ static void op_rtcp(struct sl_rd *r)
 	seal_rtcp(&f.p[how % PEERS], b.p, sl_rd_left(&b));
 }
 
-/* A packet of a track, in order but for what the input says: payload bytes, and numbers that skip. */
+/* A packet of a track, in order but for what the input says: payload bytes, and numbers that skip.
+ */
 static void op_media(struct sl_rd *r)
 {
 	uint8_t how = sl_rd8(r);
@@ -453,7 +493,10 @@ static void op_media(struct sl_rd *r)
 	struct sl_rd b = bytes_of(r);
 	struct fuzz_peer *p = &f.p[how & 1 ? 2 : 0];
 	unsigned n = how >> 1 & 1;
-	uint8_t buf[SL_DATAGRAM_MAX] = {0x90, (uint8_t)(n ? 111 : how & 8 ? 98 : how & 4 ? 97 : 96)};
+	uint8_t buf[SL_DATAGRAM_MAX] = {0x90, (uint8_t)(n	  ? 111
+							: how & 8 ? 98
+							: how & 4 ? 97
+								  : 96)};
 	size_t len = sl_rd_left(&b);
 
 	p->seq[n] = (uint16_t)(p->seq[n] + 1 + skip);
@@ -461,9 +504,11 @@ static void op_media(struct sl_rd *r)
 		buf[0] |= 0x20;
 	sl_put16(buf + 2, p->seq[n]);
 	sl_put32(buf + 4, (uint32_t)(f.now_us / 11));
-	sl_put32(buf + 8, (how & 1 ? 77 : 1000) + 10 * n + (n == 0 && how & 4 && !(how & 8) ? 5 : 0));
+	sl_put32(buf + 8,
+		 (how & 1 ? 77 : 1000) + 10 * n + (n == 0 && how & 4 && !(how & 8) ? 5 : 0));
 	sl_put32(buf + 12, 0xbede0002);
-	sl_put32(buf + 16, 0x10000020 | (uint32_t)('0' + n) << 16 | 1);        /* MID, and the start of transport-cc */
+	sl_put32(buf + 16, 0x10000020 | (uint32_t)('0' + n) << 16 |
+				   1); /* MID, and the start of transport-cc */
 	buf[18] = 0x21;
 	buf[19] = (uint8_t)(p->seq[n] >> 8);
 	buf[20] = (uint8_t)p->seq[n];
@@ -544,8 +589,9 @@ static void op_command(struct sl_rd *r)
 	}
 }
 
-static void (*const ops[])(struct sl_rd *r) = {op_raw, op_rtp, op_rtcp, op_media, op_media, op_media, op_feedback,
-					       op_replay, op_time, op_time, op_move, op_command};
+static void (*const ops[])(struct sl_rd *r) = {op_raw,	 op_rtp,   op_rtcp,	op_media,
+					       op_media, op_media, op_feedback, op_replay,
+					       op_time,	 op_time,  op_move,	op_command};
 
 static void check_bounds(void)
 {
@@ -554,7 +600,8 @@ static void check_bounds(void)
 
 	while ((t = sl_pool_next(&f.e.transports, &cursor, NULL)))
 		CHECK(t->source_count <= SL_SOURCES_MAX && t->path_count <= SL_PATHS_MAX);
-	CHECK(f.e.by_path.count <= PEERS * SL_PATHS_MAX && f.e.handshakes.live <= PEERS && f.e.sources.live <= PEERS * SL_SOURCES_MAX);
+	CHECK(f.e.by_path.count <= PEERS * SL_PATHS_MAX && f.e.handshakes.live <= PEERS &&
+	      f.e.sources.live <= PEERS * SL_SOURCES_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
