@@ -293,22 +293,33 @@ int sl_rtcp_read_twcc(struct sl_rtcp p, struct sl_twcc_head *head, struct sl_twc
 	return n;
 }
 
-/* RFC 3611 sections 2 and 4.4: blocks of |type 8|specific 8|length 16, in words|; RRTR holds an NTP
- * time. */
+/* RFC 3611 section 3: blocks of |type 8|specific 8|length 16, in words|. False at the end or, with
+ * body->bad, where one is cut. */
+static bool xr_block(struct sl_rd *body, uint8_t *type, struct sl_rd *block)
+{
+	size_t words;
+
+	if (sl_rd_left(body) == 0)
+		return false;
+	*type = sl_rd8(body);
+	sl_rd_skip(body, 1);
+	words = sl_rd16(body);
+	*block = sl_rd_sub(body, 4 * words);
+	return !body->bad;
+}
+
+/* RFC 3611 section 4.4: an NTP time. */
 int sl_rtcp_read_rrtr(struct sl_rtcp p, uint32_t *sender, uint64_t *ntp)
 {
 	uint32_t from = sl_rd32(&p.body);
+	struct sl_rd block;
+	uint8_t type;
 
 	if (!is(&p, SL_RTCP_XR) || p.body.bad)
 		return SL_EPARSE;
-	while (sl_rd_left(&p.body) > 0) {
-		uint8_t type = (uint8_t)(sl_rd16(&p.body) >> 8);
-		size_t len = 4u * sl_rd16(&p.body);
-		struct sl_rd block = sl_rd_sub(&p.body, len);
+	while (xr_block(&p.body, &type, &block)) {
 		uint64_t t;
 
-		if (p.body.bad)
-			return SL_EPARSE;
 		if (type != XR_RRTR)
 			continue;
 		t = sl_rd64(&block);
@@ -318,7 +329,7 @@ int sl_rtcp_read_rrtr(struct sl_rtcp p, uint32_t *sender, uint64_t *ntp)
 		*ntp = t;
 		return SL_OK;
 	}
-	return SL_EAGAIN;
+	return p.body.bad ? SL_EPARSE : SL_EAGAIN;
 }
 
 /* RFC 3611 section 4.5: sub-blocks of 12 bytes. */
@@ -340,18 +351,14 @@ static bool find_about(struct sl_rd block, uint32_t about, uint32_t *lrr, uint32
 
 int sl_rtcp_read_dlrr(struct sl_rtcp p, uint32_t about, uint32_t *lrr, uint32_t *dlrr)
 {
+	struct sl_rd block;
+	uint8_t type;
+
 	sl_rd_skip(&p.body, 4);
 	if (!is(&p, SL_RTCP_XR) || p.body.bad)
 		return SL_EPARSE;
-	while (sl_rd_left(&p.body) > 0) {
-		uint8_t type = (uint8_t)(sl_rd16(&p.body) >> 8);
-		size_t len = 4u * sl_rd16(&p.body);
-		struct sl_rd block = sl_rd_sub(&p.body, len);
-
-		if (p.body.bad)
-			return SL_EPARSE;
+	while (xr_block(&p.body, &type, &block))
 		if (type == XR_DLRR && find_about(block, about, lrr, dlrr))
 			return SL_OK;
-	}
-	return SL_EAGAIN;
+	return p.body.bad ? SL_EPARSE : SL_EAGAIN;
 }

@@ -195,27 +195,31 @@ void sl_rtcp_write_remb(struct sl_wr *w, uint32_t sender, uint64_t bps, const ui
 		sl_wr32(&b, ssrcs[i]);
 }
 
-/* RFC 3611 section 4.5: the answer to a receiver reference time. */
-void sl_rtcp_write_rrtr(struct sl_wr *w, uint32_t sender, uint64_t ntp)
+/* RFC 3611 sections 2 and 3: an XR packet of one block of so many words. */
+static struct sl_wr begin_xr(struct sl_wr *w, uint32_t sender, uint8_t block, uint16_t words)
 {
-	struct sl_wr b = begin(w, SL_RTCP_XR, 0, 4 + 4 + 8);
+	struct sl_wr b = begin(w, SL_RTCP_XR, 0, 4u + 4u + 4u * words);
 
 	sl_wr32(&b, sender);
-	sl_wr8(&b, XR_RRTR);
+	sl_wr8(&b, block);
 	sl_wr8(&b, 0);
-	sl_wr16(&b, 2);
+	sl_wr16(&b, words);
+	return b;
+}
+
+void sl_rtcp_write_rrtr(struct sl_wr *w, uint32_t sender, uint64_t ntp)
+{
+	struct sl_wr b = begin_xr(w, sender, XR_RRTR, 2);
+
 	sl_wr64(&b, ntp);
 }
 
+/* RFC 3611 section 4.5: the answer to a receiver reference time. */
 void sl_rtcp_write_dlrr(struct sl_wr *w, uint32_t sender, uint32_t about, uint32_t lrr,
 			uint32_t dlrr)
 {
-	struct sl_wr b = begin(w, SL_RTCP_XR, 0, 4 + 4 + 12);
+	struct sl_wr b = begin_xr(w, sender, XR_DLRR, 3);
 
-	sl_wr32(&b, sender);
-	sl_wr8(&b, XR_DLRR);
-	sl_wr8(&b, 0);
-	sl_wr16(&b, 3);
 	sl_wr32(&b, about);
 	sl_wr32(&b, lrr);
 	sl_wr32(&b, dlrr);
