@@ -47,9 +47,11 @@ struct seam_half {
  * lengths, header, index. init takes a key whose session keys stand; fini takes one whose init
  * failed or never ran. */
 struct seam_impl {
+	/* NULL: it keeps nothing of its own */
 	int (*init)(struct sl_srtp_key *key, const struct sl_srtp_master *master);
 	void (*fini)(struct sl_srtp_key *key);
 	void (*forget)(struct sl_srtp_key *key, uint32_t ssrc);
+	/* always there */
 	void (*seal)(struct sl_srtp_op *ops, int n);
 	void (*open)(struct sl_srtp_op *ops, int n);
 };

@@ -3,8 +3,9 @@
  * transforms. */
 #include "dtls/seam_int.h"
 
-#define RTP_INDEX_MAX ((UINT64_C(1) << 48) - 1) /* RFC 3711 section 9.2: then the key is used up   \
-						 */
+#define RTP_INDEX_MAX                                                                              \
+	((UINT64_C(1) << 48) - 1) /* RFC 3711 section 9.2: then the key is used up                 \
+				   */
 #define RTCP_INDEX_MAX ((UINT64_C(1) << 31) - 1)
 
 /* RFC 5764 section 4.1.2 and RFC 4568 section 6.2: a 32-bit tag is for SRTP only, SRTCP has 80 bits
@@ -101,7 +102,7 @@ static int key_init(struct sl_srtp_key *key, const struct sl_srtp_master *master
 		if (!err)
 			err = derive_half(&key->half[SEAM_RTCP], key->profile, master, 3);
 	}
-	return err ? err : key->impl->init(key, master);
+	return err || !key->impl->init ? err : key->impl->init(key, master);
 }
 
 int sl_srtp_key_new(enum sl_srtp_impl impl, const struct sl_srtp_master *master, bool outbound,
@@ -132,7 +133,8 @@ void sl_srtp_key_free(struct sl_srtp_key *key)
 {
 	if (!key)
 		return;
-	key->impl->fini(key);
+	if (key->impl->fini)
+		key->impl->fini(key);
 	seam_half_fini(&key->half[SEAM_RTP]);
 	seam_half_fini(&key->half[SEAM_RTCP]);
 	sl_wipe(key, sizeof(*key));
@@ -146,7 +148,8 @@ enum sl_srtp_profile sl_srtp_key_profile(const struct sl_srtp_key *key)
 
 void sl_srtp_key_forget(struct sl_srtp_key *key, uint32_t ssrc)
 {
-	key->impl->forget(key, ssrc);
+	if (key->impl->forget)
+		key->impl->forget(key, ssrc);
 }
 
 /* ---- packets ---- */

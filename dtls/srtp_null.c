@@ -29,22 +29,4 @@ static void null_open(struct sl_srtp_op *ops, int n)
 	}
 }
 
-static int null_init(struct sl_srtp_key *key, const struct sl_srtp_master *master)
-{
-	(void)key;
-	(void)master;
-	return SL_OK;
-}
-
-static void null_fini(struct sl_srtp_key *key)
-{
-	(void)key;
-}
-
-static void null_forget(struct sl_srtp_key *key, uint32_t ssrc)
-{
-	(void)key;
-	(void)ssrc;
-}
-
-const struct seam_impl seam_null = {null_init, null_fini, null_forget, null_seal, null_open};
+const struct seam_impl seam_null = {.seal = null_seal, .open = null_open};

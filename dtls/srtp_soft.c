@@ -181,22 +181,4 @@ static void soft_open(struct sl_srtp_op *ops, int n)
 				ops[i].key->profile->aead ? gcm_open(&ops[i]) : cm_open(&ops[i]);
 }
 
-static int soft_init(struct sl_srtp_key *key, const struct sl_srtp_master *master)
-{
-	(void)key;
-	(void)master;
-	return SL_OK;
-}
-
-static void soft_fini(struct sl_srtp_key *key)
-{
-	(void)key;
-}
-
-static void soft_forget(struct sl_srtp_key *key, uint32_t ssrc)
-{
-	(void)key;
-	(void)ssrc;
-}
-
-const struct seam_impl seam_soft = {soft_init, soft_fini, soft_forget, soft_seal, soft_open};
+const struct seam_impl seam_soft = {.seal = soft_seal, .open = soft_open};
