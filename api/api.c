@@ -10,16 +10,16 @@
 
 /* clang-format off */
 static const struct api_route routes[] = {
-	/* first   min max methods    cors   token  body  OPTIONS says    handler */
-	{"whip",      2, 2, BIT(POST), true,  true,  SDP,  "Accept-Post",  api_whip_post},
-	{"whep",      2, 3, BIT(POST), true,  true,  SDP,  "Accept-Post",  api_whip_post},
-	{"sessions",  2, 2, EDIT,      true,  true,  FRAG, "Accept-Patch", api_session_request},
-	{"metrics",   1, 1, READ,      false, true,  NULL, NULL,           api_metrics_get},
-	{"healthz",   1, 1, READ,      false, false, NULL, NULL,           api_healthz_get},
-	{"readyz",    1, 1, READ,      false, false, NULL, NULL,           api_readyz_get},
-	{"",          1, 1, READ,      false, false, NULL, NULL,           api_asset_get},
-	{"app.js",    1, 1, READ,      false, false, NULL, NULL,           api_asset_get},
-	{"style.css", 1, 1, READ,      false, false, NULL, NULL,           api_asset_get},
+	/* first   min max methods    cors   scope               body  OPTIONS says    handler */
+	{"whip",      2, 2, BIT(POST), true,  API_ROOM_PUBLISH,   SDP,  "Accept-Post",  api_whip_post},
+	{"whep",      2, 3, BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post},
+	{"sessions",  2, 2, EDIT,      true,  API_OWN_SESSION,    FRAG, "Accept-Patch", api_session_request},
+	{"metrics",   1, 1, READ,      false, API_STATIC,         NULL, NULL,           api_metrics_get},
+	{"healthz",   1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_healthz_get},
+	{"readyz",    1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_readyz_get},
+	{"",          1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_asset_get},
+	{"app.js",    1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_asset_get},
+	{"style.css", 1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_asset_get},
 };
 /* clang-format on */
 

@@ -31,6 +31,11 @@ struct sl_api;
 struct sl_rng;
 struct uv_loop_s;
 
+/* A join token (`sluice token`): rights as "publish,subscribe,admin". Its length, or an error with
+ * *why filled. */
+SL_MUST_USE int sl_api_make_token(const struct sl_config *conf, const char *room, const char *participant,
+				  const char *rights, uint32_t ttl_s, int64_t wall_us, char *out,
+				  size_t cap, struct sl_core_why *why);
 /* Listens on http.bind:http.port. conf, core, loop and what rng stands on must outlive the api.
  * SL_EIO or SL_ENOMEM with *why filled. */
 SL_MUST_USE int sl_api_new(const struct sl_config *conf, struct sl_core *core,

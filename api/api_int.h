@@ -42,6 +42,13 @@ enum api_method {
 	API_METHOD_COUNT
 };
 
+/* What the request's token lets it do. */
+struct api_rights {
+	bool all;                       /* the static token, or none is needed */
+	uint32_t bits;                  /* of a join token: API_JWT_PUBLISH and so on */
+	char room[API_NAME_MAX + 1], participant[API_NAME_MAX + 1];     /* a join token's */
+};
+
 struct api_request {
 	enum api_method method;
 	const struct api_route *route;          /* NULL: no such path */
@@ -53,7 +60,8 @@ struct api_request {
 	char content_type[128], if_match[256], if_none_match[256], cors_method[32];
 	char participant[API_NAME_MAX + 1];
 	bool has_participant, has_if_match;
-	bool authorized;                        /* came with the token */
+	bool authorized;                        /* came with a good token */
+	struct api_rights rights;
 	bool cors;                              /* pages of other origins may read the response */
 	uint8_t *body;                          /* owned */
 	size_t body_len, body_cap;
@@ -99,11 +107,23 @@ struct api_conn {
 	struct api_response res;
 };
 
+/* Which join tokens open a path; the static token opens all. */
+enum api_scope {
+	API_OPEN,                       /* no token is needed */
+	API_STATIC,                     /* none */
+	API_ROOM_PUBLISH,               /* of the room in the second segment, with the right to publish */
+	API_ROOM_SUBSCRIBE,             /* to subscribe */
+	API_ROOM_JOIN,                  /* either; the room is the third segment (/v1/rooms/{room}/join) */
+	API_ROOM_ADMIN,                 /* admin; the room is the third segment */
+	API_OWN_SESSION                 /* the one that made the session */
+};
+
 struct api_route {
 	const char *first;              /* first segment; "" is the page itself */
 	uint8_t min, max;               /* segments, the first included */
 	uint8_t methods;                /* bits by enum api_method, without OPTIONS */
-	bool cors, token;
+	bool cors;
+	enum api_scope scope;
 	const char *accept;             /* content type of a body; NULL: none is read */
 	const char *accept_header;      /* how OPTIONS tells it */
 	void (*fn)(struct api_conn *c);
@@ -159,6 +179,12 @@ bool api_host_ok(const struct sl_config *conf, struct sl_str host);
 bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_str origin,
 		   bool open);
 bool api_token_ok(const struct sl_config *conf, struct sl_str authorization);
+/* Is a token needed at all? */
+bool api_auth_on(const struct sl_config *conf);
+/* The static token or a join token, without "Bearer". Fills *out: false for no good token. */
+bool api_authenticate(const struct sl_config *conf, struct sl_str token, int64_t wall_us, struct api_rights *out);
+/* NULL, or why what the token allows does not reach this path. Fixes the participant of a join token. */
+const char *api_forbidden(struct sl_api *api, struct api_request *req);
 bool api_bind_is_loopback(const struct sl_config *conf);
 
 /* ---- names.c ---- */
@@ -217,6 +243,7 @@ struct api_session {
 	char id[API_ID_LEN + 1];
 	char etag[API_ID_LEN + 1];      /* of the ICE session */
 	char participant[API_NAME_MAX + 1];     /* publisher: its name. WHEP player: whom it plays, "" all */
+	char owner[API_NAME_MAX + 1];   /* participant of the join token that made it; "" the static one, or none */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];      /* the peer's */
 	char mid[SL_MID_MAX + 1];       /* of the m-line that carries ICE */
 	enum sl_kind mid_kind;

@@ -2,6 +2,7 @@
  * api/auth.c — who may ask: Host against DNS rebinding, Origin against other pages, the token
  * against everybody else. */
 #include "api/api_int.h"
+#include "api/jwt.h"
 #include "core/base/digest.h"
 
 /* Cuts ":port" (digits only, or nothing behind the colon) off a host; brackets of IPv6 stay. */
@@ -54,7 +55,7 @@ bool api_host_ok(const struct sl_config *conf, struct sl_str host)
 	struct sl_str name = without_port(host);
 	struct sl_addr a;
 
-	if (conf->http.token[0] || !api_bind_is_loopback(conf))
+	if (api_auth_on(conf) || !api_bind_is_loopback(conf))
 		return true;
 	return literal(name, &a) || sl_str_ieq(name, SL_STR("localhost")) ||
 	       in_list(&conf->http.hosts, name) || in_list(&conf->http.hosts, host);
@@ -80,7 +81,7 @@ bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_s
 		return true;
 	/* With a token a request proves itself; no browser adds a token on its own, as it does
 	 * cookies. */
-	if (open && conf->http.token[0])
+	if (open && api_auth_on(conf))
 		return true;
 	if (sl_str_ieq(origin, SL_STR("null")))
 		return false;
@@ -114,4 +115,134 @@ bool api_token_ok(const struct sl_config *conf, struct sl_str authorization)
 	sl_wipe(want, sizeof(want));
 	sl_wipe(got, sizeof(got));
 	return ok;
+}
+
+/* ================= tokens ================= */
+
+bool api_auth_on(const struct sl_config *conf)
+{
+	return conf->http.token[0] || conf->http.jwt_key[0];
+}
+
+static bool static_token(const struct sl_config *conf, struct sl_str token)
+{
+	char header[SL_CONFIG_TEXT_MAX + 16];
+	bool ok;
+
+	if (!conf->http.token[0] ||
+	    !sl_fmt(header, sizeof(header), "Bearer %.*s", SL_STR_ARG(token)))
+		return false;
+	ok = api_token_ok(conf, sl_str_z(header));
+	sl_wipe(header, sizeof(header));
+	return ok;
+}
+
+bool api_authenticate(const struct sl_config *conf, struct sl_str token, int64_t wall_us,
+		      struct api_rights *out)
+{
+	struct api_json_why why;
+	struct api_jwt jwt;
+
+	memset(out, 0, sizeof(*out));
+	out->all = static_token(conf, token);
+	if (out->all)
+		return true;
+	if (!conf->http.jwt_key[0] ||
+	    api_jwt_read(sl_str_z(conf->http.jwt_key), token, wall_us, &jwt, &why) < 0)
+		return false;
+	out->bits = jwt.rights;
+	api_copy(out->room, sizeof(out->room), sl_str_z(jwt.room));
+	api_copy(out->participant, sizeof(out->participant), sl_str_z(jwt.participant));
+	return true;
+}
+
+/* What a join token must have, and which segment names the room. */
+static const struct {
+	uint32_t any_of;
+	size_t room;
+	const char *why;
+} scopes[] = {
+	[API_ROOM_PUBLISH] = {API_JWT_PUBLISH, 1, "the token has no right to publish"},
+	[API_ROOM_SUBSCRIBE] = {API_JWT_SUBSCRIBE, 1, "the token has no right to subscribe"},
+	[API_ROOM_JOIN] = {API_JWT_PUBLISH | API_JWT_SUBSCRIBE, 2, "the token has no right to join"},
+	[API_ROOM_ADMIN] = {API_JWT_ADMIN, 2, "the token has no right to administer the room"},
+};
+
+static const char *not_its_own(struct sl_api *api, const struct api_request *req)
+{
+	const struct api_session *s = api_session_by_id(api, req->seg[req->seg_count - 1]);
+
+	/* One that does not exist is the handler's to tell; one of somebody else looks the same. */
+	if (!s || !s->room)
+		return NULL;
+	if (strcmp(s->owner, req->rights.participant) == 0 &&
+	    strcmp(s->room->name, req->rights.room) == 0)
+		return NULL;
+	return "the token did not make this session";
+}
+
+const char *api_forbidden(struct sl_api *api, struct api_request *req)
+{
+	const struct api_rights *rights = &req->rights;
+	enum api_scope scope = req->route->scope;
+
+	if (scope == API_OPEN || rights->all)
+		return NULL;
+	if (scope == API_STATIC)
+		return "a join token does not open this path";
+	if (scope == API_OWN_SESSION)
+		return not_its_own(api, req);
+	if (!(rights->bits & scopes[scope].any_of))
+		return scopes[scope].why;
+	if (!sl_str_eq(req->seg[scopes[scope].room], sl_str_z(rights->room)))
+		return "the token is for another room";
+	if (scope != API_ROOM_PUBLISH && scope != API_ROOM_JOIN)
+		return NULL;
+	if (req->has_participant && strcmp(req->participant, rights->participant) != 0)
+		return "the token is for another participant";
+	req->has_participant = true;
+	api_copy(req->participant, sizeof(req->participant), sl_str_z(rights->participant));
+	return NULL;
+}
+
+static int read_rights(struct sl_str text, uint32_t *bits)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} rights[] = {{"publish", API_JWT_PUBLISH}, {"subscribe", API_JWT_SUBSCRIBE}, {"admin", API_JWT_ADMIN}};
+
+	*bits = 0;
+	while (text.n > 0) {
+		struct sl_str one = sl_str_trim(sl_str_cut(&text, ','));
+		size_t i = 0;
+
+		while (i < SL_COUNT(rights) && !sl_str_eq(one, sl_str_z(rights[i].name)))
+			i++;
+		if (i == SL_COUNT(rights))
+			return SL_EPARSE;
+		*bits |= rights[i].bit;
+	}
+	return SL_OK;
+}
+
+int sl_api_make_token(const struct sl_config *conf, const char *room, const char *participant,
+		      const char *rights, uint32_t ttl_s, int64_t wall_us, char *out, size_t cap,
+		      struct sl_core_why *why)
+{
+	struct api_jwt jwt = {.exp_wall_us = wall_us + (int64_t)ttl_s * SL_SEC};
+	const char *bad = api_name_check(sl_str_z(room));
+	int n;
+
+	if (bad || !sl_str_copy(jwt.room, sizeof(jwt.room), sl_str_z(room)))
+		return sl_fmt(why->text, sizeof(why->text), "--room %s", bad ? bad : "is too long"), SL_EPARSE;
+	bad = api_name_check(sl_str_z(participant));
+	if (bad || !sl_str_copy(jwt.participant, sizeof(jwt.participant), sl_str_z(participant)))
+		return sl_fmt(why->text, sizeof(why->text), "--participant %s", bad ? bad : "is too long"), SL_EPARSE;
+	if (read_rights(sl_str_z(rights), &jwt.rights) < 0)
+		return sl_fmt(why->text, sizeof(why->text), "--rights: use publish, subscribe, admin, with commas"), SL_EPARSE;
+	n = api_jwt_make(sl_str_z(conf->http.jwt_key), &jwt, wall_us, out, cap);
+	if (n < 0)
+		sl_fmt(why->text, sizeof(why->text), n == SL_ESTATE ? "set http.jwt_key first: the server checks tokens with it" : "%s", sl_strerror(n));
+	return n;
 }

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <time.h>
 
+enum { TOKEN_TEXT = 4096 + 64 };
+
 /* clang-format off */
 static const struct {
 	const char *name;
@@ -133,7 +135,7 @@ static void write_cors(struct api_conn *c, struct sl_buf *b)
 {
 	if (!c->req.cors)
 		return;
-	if (c->api->conf->http.token[0])
+	if (api_auth_on(c->api->conf))
 		sl_buf_z(b, "Access-Control-Allow-Origin: *\r\n");
 	else if (strstr(c->req.origin, "://"))
 		sl_buf_fmt(b, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", c->req.origin);
@@ -280,7 +282,7 @@ static void add_arg(struct sl_buf *query, struct sl_str arg)
 static bool read_query(struct lws *wsi, struct api_request *req, const char **why)
 {
 	static const char key[] = "participant=";
-	char arg[API_PATH_MAX];
+	char arg[TOKEN_TEXT];
 	struct sl_buf b = sl_buf(req->query, sizeof(req->query));
 
 	for (int i = 0;; i++) {
@@ -381,14 +383,69 @@ static bool read_headers(struct lws *wsi, struct api_request *req, const char **
 	return true;
 }
 
-static bool has_token(struct lws *wsi, const struct sl_config *conf)
+/* Browsers cannot set headers on WebSocket and EventSource: there the token comes in the query. */
+static struct sl_str query_token(struct lws *wsi, char *text, int cap)
 {
-	char text[SL_CONFIG_TEXT_MAX + 16];
-	bool ok = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, sizeof(text)) == 0 &&
-		  api_token_ok(conf, sl_str_z(text));
+	static const char key[] = "access_token=";
+	struct sl_str found = {0};
 
+	for (int i = 0; found.n == 0; i++) {
+		int n = lws_hdr_copy_fragment(wsi, text, cap, WSI_TOKEN_HTTP_URI_ARGS, i);
+
+		if (n < 0)
+			break;
+		if ((size_t)n > sizeof(key) - 1 && memcmp(text, key, sizeof(key) - 1) == 0)
+			found = sl_str(text + sizeof(key) - 1, (size_t)n - (sizeof(key) - 1));
+	}
+	return found;
+}
+
+static bool has_token(struct lws *wsi, struct api_conn *c)
+{
+	char text[TOKEN_TEXT];
+	struct sl_str token = {0};
+	struct timespec now;
+	bool ok;
+
+	if (header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, sizeof(text)) == 0) {
+		token = sl_str_z(text);
+		if (!sl_str_ieq(sl_str_word(&token), SL_STR("Bearer")))
+			token.n = 0;
+		token = sl_str_trim(token);
+	} else {
+		token = query_token(wsi, text, sizeof(text));
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	ok = token.n > 0 && api_authenticate(c->api->conf, token,
+					     now.tv_sec * SL_SEC + now.tv_nsec / 1000, &c->req.rights);
 	sl_wipe(text, sizeof(text));
 	return ok;
+}
+
+/* RFC 6750 section 3. False: answered. */
+static bool may_enter(struct lws *wsi, struct api_conn *c)
+{
+	struct api_request *req = &c->req;
+	const char *why;
+
+	if (!api_auth_on(c->api->conf)) {
+		req->rights.all = true;
+		return true;
+	}
+	req->authorized = has_token(wsi, c);
+	if (req->route->scope == API_OPEN)
+		return true;
+	if (!req->authorized) {
+		api_header(c, "WWW-Authenticate", "Bearer");
+		api_problem(c, 401, "a valid token is needed: Authorization: Bearer ...");
+		return false;
+	}
+	why = api_forbidden(c->api, req);
+	if (why) {
+		api_header(c, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
+		api_problem(c, 403, "%s", why);
+	}
+	return !why;
 }
 
 static const char *allowed_methods(const struct api_route *route, char text[64])
@@ -477,12 +534,8 @@ static bool judge(struct lws *wsi, struct api_conn *c)
 		api_header(c, "Allow", "%s", allowed_methods(req->route, text));
 		return api_problem(c, 405, "this path takes %s", text), false;
 	}
-	req->authorized = conf->http.token[0] && has_token(wsi, conf);
-	if (conf->http.token[0] && req->route->token && !req->authorized) {
-		api_header(c, "WWW-Authenticate", "Bearer");
-		return api_problem(c, 401, "a valid token is needed: Authorization: Bearer ..."),
-		       false;
-	}
+	if (!may_enter(wsi, c))
+		return false;
 	if (req->route->accept && (req->method == API_POST || req->method == API_PATCH) &&
 	    !media_type_is(req->content_type, req->route->accept)) {
 		if (req->route->accept_header)

@@ -260,6 +260,8 @@ static void open_transport(struct api_op *op, struct api_room *room, const char 
 		return;
 	}
 	s->loop = op->n.loop;
+	if (!op->conn->req.rights.all)
+		api_copy(s->owner, sizeof(s->owner), sl_str_z(op->conn->req.rights.participant));
 	api_copy(s->ufrag, sizeof(s->ufrag), sl_str_z(op->n.conf->ufrag));
 	api_copy(s->pwd, sizeof(s->pwd), sl_str_z(op->n.conf->pwd));
 	api_copy(s->mid, sizeof(s->mid), op->n.offer.media[op->n.tagged].mid);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <yaml.h>
 
+enum { JWT_KEY_MIN = 16 };
 enum type { TEXT, NUMBER, SWITCH, LIST, SECONDS, MILLISECONDS };
 
 struct key {
@@ -24,6 +25,7 @@ static const struct key keys[] = {
 	{"http.bind", TEXT, AT(http.bind), 0, 0, "address", "127.0.0.1", "address of the HTTP port; 0.0.0.0 or :: for all"},
 	{"http.port", NUMBER, AT(http.port), 0, 65535, "", "8888", "HTTP port; 0 takes any free one"},
 	{"http.token", TEXT, AT(http.token), 0, 0, "", "", "bearer token that requests must carry; empty for none"},
+	{"http.jwt_key", TEXT, AT(http.jwt_key), 0, 0, "", "", "key of join tokens (HS256, at least 16 characters); with it requests need a token"},
 	{"http.insecure", SWITCH, AT(http.insecure), 0, 0, "", "false", "listen elsewhere than on loopback without a token (also --insecure)"},
 	{"http.origins", LIST, AT(http.origins), 0, 0, "", "", "origins of web pages that may use the API, as https://example.org"},
 	{"http.hosts", LIST, AT(http.hosts), 0, 0, "", "", "host names that requests may name while listening on loopback without a token"},
@@ -594,8 +596,10 @@ int sl_config_check(const struct sl_config *c, struct sl_config_error *e)
 
 	if (sl_addr_parse_ip(sl_str_z(c->http.bind), &bind) < 0)
 		return refuse(e, "http.bind: no IP address; write 127.0.0.1, 0.0.0.0 or ::");
-	if (!sl_addr_is_loopback(&bind) && !c->http.token[0] && !c->http.insecure)
-		return refuse(e, "http.bind: listening elsewhere than on loopback wants http.token, or --insecure if everybody may use the server");
+	if (!sl_addr_is_loopback(&bind) && !c->http.token[0] && !c->http.jwt_key[0] && !c->http.insecure)
+		return refuse(e, "http.bind: listening elsewhere than on loopback wants http.token or http.jwt_key, or --insecure if everybody may use the server");
+	if (c->http.jwt_key[0] && strlen(c->http.jwt_key) < JWT_KEY_MIN)
+		return refuse(e, "http.jwt_key: use at least 16 characters, as openssl rand -hex 32 gives");
 	if (!c->http.cert[0] != !c->http.key[0])
 		return refuse(e, "http.cert and http.key go together; set both or none");
 	if (!c->dtls.cert[0] != !c->dtls.key[0])
@@ -610,7 +614,7 @@ int sl_config_check(const struct sl_config *c, struct sl_config_error *e)
 void sl_config_help(struct sl_buf *out)
 {
 	sl_buf_z(out, "sluice — a WebRTC media server\n\nUsage: sluice [--config FILE] [--KEY=VALUE ...]\n"
-		      "       sluice --help | --version | --config-reference\n\nKeys (as flag --http.port=8888, in YAML under http: "
+		      "       sluice token --room ROOM --participant NAME ...\n       sluice --help | --version | --config-reference\n\nKeys (as flag --http.port=8888, in YAML under http: "
 		      "port:, in the environment SLUICE_HTTP_PORT):\n");
 	for (size_t i = 0; i < SL_COUNT(keys); i++)
 		sl_buf_fmt(out, "  --%-24s %s%s%s%s [%s]\n", keys[i].path, keys[i].help, *keys[i].unit ? " (" : "", keys[i].unit,

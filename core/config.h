@@ -20,6 +20,7 @@ struct sl_config {
 		char bind[SL_CONFIG_TEXT_MAX];          /* ip; "127.0.0.1" */
 		uint32_t port;                          /* 8888; 0 = any free */
 		char token[SL_CONFIG_TEXT_MAX];         /* empty: none */
+		char jwt_key[SL_CONFIG_TEXT_MAX];       /* empty: no join tokens */
 		bool insecure;
 		struct sl_config_list origins, hosts, proxies;
 		char cert[SL_CONFIG_TEXT_MAX], key[SL_CONFIG_TEXT_MAX];         /* PEM files */

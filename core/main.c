@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -217,12 +218,78 @@ static int print(void (*write)(struct sl_buf *))
 	return EXIT_SUCCESS;
 }
 
+/* ---- sluice token ---- */
+
+static const char token_usage[] =
+	"Usage: sluice token --room ROOM --participant NAME [--rights publish,subscribe,admin] [--ttl SECONDS]\n"
+	"       [--config FILE] [--http.jwt_key KEY]\n\nPrints a join token for a user of the room, signed with http.jwt_key.\n";
+
+struct token_args {
+	const char *room, *participant, *rights, *ttl;
+};
+
+/* Takes its own flags out of argv; what is left is configuration. Returns the new argc, or -1. */
+static int take_token_args(int argc, char **argv, struct token_args *a)
+{
+	const struct {
+		const char *flag, **value;
+	} flags[] = {{"--room", &a->room}, {"--participant", &a->participant}, {"--rights", &a->rights}, {"--ttl", &a->ttl}};
+	int left = 1;
+
+	for (int i = 2; i < argc; i++) {
+		size_t k = 0;
+
+		while (k < SL_COUNT(flags) && strcmp(argv[i], flags[k].flag) != 0)
+			k++;
+		if (k == SL_COUNT(flags))
+			argv[left++] = argv[i];
+		else if (++i == argc)
+			return -1;
+		else
+			*flags[k].value = argv[i];
+	}
+	argv[left] = NULL;
+	return left;
+}
+
+static int make_token(int argc, char **argv)
+{
+	static struct sl_config conf;
+	struct token_args a = {.rights = "publish,subscribe", .ttl = "3600"};
+	struct sl_config_error e = {{0}};
+	struct sl_core_why why = {{0}};
+	enum sl_config_action action;
+	char token[4200];
+	uint32_t ttl_s;
+
+	argc = take_token_args(argc, argv, &a);
+	if (argc < 0 || !a.room || !a.participant || !sl_str_u32(sl_str_z(a.ttl), 10 * 365 * 86400, &ttl_s) || !ttl_s) {
+		fputs(token_usage, stderr);
+		return 2;
+	}
+	if (sl_config_load(&conf, argc, argv, environ, &action, &e) < 0 || action != SL_CONFIG_RUN) {
+		fprintf(stderr, "sluice: %s\n", e.text[0] ? e.text : token_usage);
+		return 2;
+	}
+	if (sl_api_make_token(&conf, a.room, a.participant, a.rights, ttl_s, (int64_t)time(NULL) * SL_SEC, token, sizeof(token),
+			      &why) < 0) {
+		fprintf(stderr, "sluice: %s\n", why.text);
+		return 2;
+	}
+	puts(token);
+	return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	static struct server s;
 	struct sl_config_error e;
 	enum sl_config_action action;
-	int err = sl_config_load(&s.conf, argc, argv, environ, &action, &e);
+	int err;
+
+	if (argc > 1 && strcmp(argv[1], "token") == 0)
+		return make_token(argc, argv);
+	err = sl_config_load(&s.conf, argc, argv, environ, &action, &e);
 
 	if (err) {
 		fprintf(stderr, "sluice: %s\n", e.text[0] ? e.text : sl_strerror(err));
