@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * dtls/hello.c — joins a ClientHello that came in fragments into one record. Browsers send key
- * shares of more than a kilobyte and so fragment it, which the TLS library refuses. RFC 6347 section
- * 4.2.6 hashes a message as if it had come whole, so that joining it does not disturb a handshake. */
+ * shares of more than a kilobyte and so fragment it, which the TLS library refuses. RFC 6347
+ * section 4.2.6 hashes a message as if it had come whole, so that joining it does not disturb a
+ * handshake. */
 #include "dtls/dtls_int.h"
 
 static bool seen(const struct dtls_hello *h, uint32_t at)

@@ -123,6 +123,7 @@ uint32_t sl_abs_send_time(int64_t us)
 enum { EXT_HDR_LEN = 4, EXT_MAX = 236 };
 
 /* In the order in which they get their place. */
+/* clang-format off */
 static const uint8_t passed_on[SL_HDR_PASSED] = {
 	SL_EXT_DEPENDENCY_DESCRIPTOR,
 	SL_EXT_AUDIO_LEVEL,
@@ -132,6 +133,7 @@ static const uint8_t passed_on[SL_HDR_PASSED] = {
 	SL_EXT_VIDEO_CONTENT_TYPE,
 	SL_EXT_ABS_CAPTURE_TIME,
 };
+/* clang-format on */
 _Static_assert(SL_RTP_HDR_MIN + EXT_HDR_LEN + 2 + SL_MID_MAX + 2 + 2 + 2 + 3 <=
 		       sizeof(((struct sl_hdr_template *)0)->bytes),
 	       "a template holds all values of ours in the two-byte form");

@@ -3,6 +3,7 @@
  * then the codec. */
 #include "rtp/rtp_int.h"
 
+/* clang-format off */
 static bool (*const is_key[SL_CODEC_COUNT])(struct sl_rd payload) = {
 	[SL_VP8] = rtp_vp8_is_key,
 	[SL_VP9] = rtp_vp9_is_key,
@@ -10,6 +11,7 @@ static bool (*const is_key[SL_CODEC_COUNT])(struct sl_rd payload) = {
 	[SL_H265] = rtp_h265_is_key,
 	[SL_AV1] = rtp_av1_is_key,
 };
+/* clang-format on */
 
 enum { DD_MANDATORY_LEN = 3, DD_START_OF_FRAME = 0x80, DD_STRUCTURE_PRESENT = 0x80 };
 

@@ -3,9 +3,9 @@
  * */
 #include "rtp/rtp.h"
 
-enum { SILENCE_DBOV = 60 };             /* as quiet as this, and quieter, is silence */
+enum { SILENCE_DBOV = 60 }; /* as quiet as this, and quieter, is silence */
 #define DECAY_US SL_SEC
-#define SMOOTH_US (150 * SL_MS)         /* so that a cough does not win */
+#define SMOOTH_US (150 * SL_MS) /* so that a cough does not win */
 #define STEP_MIN_US (10 * SL_MS)
 #define STEP_MAX_US (60 * SL_MS)
 #define HOLD_US SL_SEC

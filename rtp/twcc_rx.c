@@ -7,7 +7,7 @@
 
 enum {
 	TICK_US = 250,
-	TICKS_PER_REF_LOG2 = 8,         /* 64 ms */
+	TICKS_PER_REF_LOG2 = 8, /* 64 ms */
 	HEAD_BYTES = 20,
 	FB_BYTES_MAX = 1200,
 	DUE_PKTS = 100,
@@ -85,7 +85,7 @@ void sl_twcc_rx_packet(struct sl_twcc_rx *t, uint16_t seq, int64_t rx_us, int64_
 		raise_top(t, s);
 	else if (*slot(t, s) != 0)
 		return;
-	*slot(t, s) = ticks ? ticks : 1;        /* once in 12 days 250 us late */
+	*slot(t, s) = ticks ? ticks : 1; /* once in 12 days 250 us late */
 	t->next_fb = SL_MIN(t->next_fb, s);
 	t->unreported++;
 	if (t->due_us == SL_NEVER)
@@ -96,8 +96,8 @@ void sl_twcc_rx_packet(struct sl_twcc_rx *t, uint16_t seq, int64_t rx_us, int64_
 
 /* One feedback in the making. */
 struct plan {
-	uint32_t reference;             /* 64 ms */
-	uint32_t count;                 /* statuses */
+	uint32_t reference; /* 64 ms */
+	uint32_t count;	    /* statuses */
 	uint8_t symbols[SL_TWCC_WINDOW];
 	int16_t deltas[SL_TWCC_WINDOW];
 };

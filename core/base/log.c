@@ -40,7 +40,7 @@ struct log_ring {
 
 static struct {
 	/* owned */
-	struct log_ring *rings; /* pushed at the front, never taken off while the thread runs */
+	struct log_ring *rings;	 /* pushed at the front, never taken off while the thread runs */
 	struct log_ring *shared; /* of threads without one, under `lock`; the last in the list */
 	pthread_t thread;
 	int wake_fd;
