@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — commands of the control thread, carried out on the loop they are for. */
+/* SPDX-License-Identifier: Apache-2.0
+ * core/cmd.c — commands of the control thread, carried out on the loop they are for. */
 #include "core/core_int.h"
 
 typedef int handler(struct sl_engine *e, struct sl_cmd *cmd);

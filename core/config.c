@@ -11,10 +11,10 @@ enum type { TEXT, NUMBER, SWITCH, LIST, SECONDS, MILLISECONDS };
 struct key {
 	const char *path;
 	enum type type;
-	size_t at;                      /* offset in struct sl_config */
-	uint32_t min, max;              /* NUMBER, SECONDS, MILLISECONDS */
+	size_t at;	   /* offset in struct sl_config */
+	uint32_t min, max; /* NUMBER, SECONDS, MILLISECONDS */
 	const char *unit;
-	const char *def;                /* as one would write it; "" = empty */
+	const char *def; /* as one would write it; "" = empty */
 	const char *help;
 };
 
@@ -22,50 +22,83 @@ struct key {
 
 /* The only list of what can be set. */
 static const struct key keys[] = {
-	{"http.bind", TEXT, AT(http.bind), 0, 0, "address", "127.0.0.1", "address of the HTTP port; 0.0.0.0 or :: for all"},
-	{"http.port", NUMBER, AT(http.port), 0, 65535, "", "8888", "HTTP port; 0 takes any free one"},
-	{"http.token", TEXT, AT(http.token), 0, 0, "", "", "bearer token that requests must carry; empty for none"},
-	{"http.jwt_key", TEXT, AT(http.jwt_key), 0, 0, "", "", "key of join tokens (HS256, at least 16 characters); with it requests need a token"},
-	{"http.insecure", SWITCH, AT(http.insecure), 0, 0, "", "false", "listen elsewhere than on loopback without a token (also --insecure)"},
-	{"http.origins", LIST, AT(http.origins), 0, 0, "", "", "origins of web pages that may use the API, as https://example.org"},
-	{"http.hosts", LIST, AT(http.hosts), 0, 0, "", "", "host names that requests may name while listening on loopback without a token"},
-	{"http.proxies", LIST, AT(http.proxies), 0, 0, "addresses", "", "reverse proxies, not counted by http.max_per_address"},
-	{"http.cert", TEXT, AT(http.cert), 0, 0, "PEM file", "", "certificate for HTTPS on the same port; read again on SIGHUP"},
+	{"http.bind", TEXT, AT(http.bind), 0, 0, "address", "127.0.0.1",
+	 "address of the HTTP port; 0.0.0.0 or :: for all"},
+	{"http.port", NUMBER, AT(http.port), 0, 65535, "", "8888",
+	 "HTTP port; 0 takes any free one"},
+	{"http.token", TEXT, AT(http.token), 0, 0, "", "",
+	 "bearer token that requests must carry; empty for none"},
+	{"http.jwt_key", TEXT, AT(http.jwt_key), 0, 0, "", "",
+	 "key of join tokens (HS256, at least 16 characters); with it requests need a token"},
+	{"http.insecure", SWITCH, AT(http.insecure), 0, 0, "", "false",
+	 "listen elsewhere than on loopback without a token (also --insecure)"},
+	{"http.origins", LIST, AT(http.origins), 0, 0, "", "",
+	 "origins of web pages that may use the API, as https://example.org"},
+	{"http.hosts", LIST, AT(http.hosts), 0, 0, "", "",
+	 "host names that requests may name while listening on loopback without a token"},
+	{"http.proxies", LIST, AT(http.proxies), 0, 0, "addresses", "",
+	 "reverse proxies, not counted by http.max_per_address"},
+	{"http.cert", TEXT, AT(http.cert), 0, 0, "PEM file", "",
+	 "certificate for HTTPS on the same port; read again on SIGHUP"},
 	{"http.key", TEXT, AT(http.key), 0, 0, "PEM file", "", "key of http.cert"},
-	{"http.max_connections", NUMBER, AT(http.max_connections), 8, 60000, "", "1000", "HTTP connections at a time"},
-	{"http.max_per_address", NUMBER, AT(http.max_per_address), 1, 60000, "", "64", "HTTP connections of one address; loopback and http.proxies are not counted"},
-	{"http.max_body_bytes", NUMBER, AT(http.max_body), 1024, 1048576, "bytes", "65536", "largest request body"},
-	{"http.header_timeout_ms", MILLISECONDS, AT(http.header_timeout_us), 10, 60000, "ms", "5000", "time for a request's header to arrive"},
-	{"http.body_timeout_ms", MILLISECONDS, AT(http.body_timeout_us), 10, 600000, "ms", "10000", "time for a request's body to arrive"},
-	{"http.idle_timeout_ms", MILLISECONDS, AT(http.idle_timeout_us), 10, 3600000, "ms", "60000", "time an idle connection is kept"},
-	{"media.bind", LIST, AT(media.bind), 0, 0, "addresses", "", "local addresses for media; empty: of every interface but loopback and link-local"},
-	{"media.announce", LIST, AT(media.announce), 0, 0, "addresses, with or without port", "", "addresses told to peers in place of the local ones of their family (NAT)"},
-	{"media.port", NUMBER, AT(media.port), 0, 65535, "", "10000", "UDP port of the first loop, the others follow; 0 takes any free ones"},
-	{"ice.timeout", SECONDS, AT(ice.timeout_us), 1, 600, "s", "15", "silence after which a peer is gone"},
+	{"http.max_connections", NUMBER, AT(http.max_connections), 8, 60000, "", "1000",
+	 "HTTP connections at a time"},
+	{"http.max_per_address", NUMBER, AT(http.max_per_address), 1, 60000, "", "64",
+	 "HTTP connections of one address; loopback and http.proxies are not counted"},
+	{"http.max_body_bytes", NUMBER, AT(http.max_body), 1024, 1048576, "bytes", "65536",
+	 "largest request body"},
+	{"http.header_timeout_ms", MILLISECONDS, AT(http.header_timeout_us), 10, 60000, "ms",
+	 "5000", "time for a request's header to arrive"},
+	{"http.body_timeout_ms", MILLISECONDS, AT(http.body_timeout_us), 10, 600000, "ms", "10000",
+	 "time for a request's body to arrive"},
+	{"http.idle_timeout_ms", MILLISECONDS, AT(http.idle_timeout_us), 10, 3600000, "ms", "60000",
+	 "time an idle connection is kept"},
+	{"media.bind", LIST, AT(media.bind), 0, 0, "addresses", "",
+	 "local addresses for media; empty: of every interface but loopback and link-local"},
+	{"media.announce", LIST, AT(media.announce), 0, 0, "addresses, with or without port", "",
+	 "addresses told to peers in place of the local ones of their family (NAT)"},
+	{"media.port", NUMBER, AT(media.port), 0, 65535, "", "10000",
+	 "UDP port of the first loop, the others follow; 0 takes any free ones"},
+	{"ice.timeout", SECONDS, AT(ice.timeout_us), 1, 600, "s", "15",
+	 "silence after which a peer is gone"},
 	{"ice.lite", SWITCH, AT(ice.lite), 0, 0, "", "true", "ICE lite: peers do the checking"},
-	{"ice.servers", LIST, AT(ice.servers), 0, 0, "URLs", "", "STUN or TURN servers told to WHIP and WHEP clients"},
-	{"dtls.queue_ms", MILLISECONDS, AT(dtls.queue_us), 1, 60000, "ms", "500", "estimated wait for a handshake past which new sessions get 503"},
-	{"dtls.active", SWITCH, AT(dtls.active), 0, 0, "", "true", "be DTLS client where the offer allows it"},
-	{"dtls.cert", TEXT, AT(dtls.cert), 0, 0, "PEM file", "", "certificate for DTLS; empty: made at start"},
+	{"ice.servers", LIST, AT(ice.servers), 0, 0, "URLs", "",
+	 "STUN or TURN servers told to WHIP and WHEP clients"},
+	{"dtls.queue_ms", MILLISECONDS, AT(dtls.queue_us), 1, 60000, "ms", "500",
+	 "estimated wait for a handshake past which new sessions get 503"},
+	{"dtls.active", SWITCH, AT(dtls.active), 0, 0, "", "true",
+	 "be DTLS client where the offer allows it"},
+	{"dtls.cert", TEXT, AT(dtls.cert), 0, 0, "PEM file", "",
+	 "certificate for DTLS; empty: made at start"},
 	{"dtls.key", TEXT, AT(dtls.key), 0, 0, "PEM file", "", "key of dtls.cert"},
-	{"rooms.auto_create", SWITCH, AT(rooms.auto_create), 0, 0, "", "true", "a room appears with its first user"},
-	{"rooms.linger_ms", MILLISECONDS, AT(rooms.linger_us), 0, 86400000, "ms", "30000", "how long a room stays after its last user"},
+	{"rooms.auto_create", SWITCH, AT(rooms.auto_create), 0, 0, "", "true",
+	 "a room appears with its first user"},
+	{"rooms.linger_ms", MILLISECONDS, AT(rooms.linger_us), 0, 86400000, "ms", "30000",
+	 "how long a room stays after its last user"},
 	{"rooms.max", NUMBER, AT(rooms.max), 1, 1000000, "", "1000", "rooms at a time"},
-	{"rooms.max_participants", NUMBER, AT(rooms.max_participants), 1, 10000, "", "200", "participants of one room"},
-	{"limits.max_sessions", NUMBER, AT(limits.max_sessions), 1, 10000, "", "10000", "WHIP and WHEP sessions at a time"},
-	{"publish.max_video_bps", NUMBER, AT(publish.max_video_bps), 0, 1000000000, "bit/s", "2500000",
-	 "REMB to publishers without transport-cc; 0 for no cap"},
-	{"publish.cap", SWITCH, AT(publish.cap), 0, 0, "", "false", "send that cap to publishers with transport-cc too"},
-	{"log.level", TEXT, AT(log.level), 0, 0, "", "info", "error, warn, info or debug, also by module: warn,ice=debug"},
+	{"rooms.max_participants", NUMBER, AT(rooms.max_participants), 1, 10000, "", "200",
+	 "participants of one room"},
+	{"limits.max_sessions", NUMBER, AT(limits.max_sessions), 1, 10000, "", "10000",
+	 "WHIP and WHEP sessions at a time"},
+	{"publish.max_video_bps", NUMBER, AT(publish.max_video_bps), 0, 1000000000, "bit/s",
+	 "2500000", "REMB to publishers without transport-cc; 0 for no cap"},
+	{"publish.cap", SWITCH, AT(publish.cap), 0, 0, "", "false",
+	 "send that cap to publishers with transport-cc too"},
+	{"log.level", TEXT, AT(log.level), 0, 0, "", "info",
+	 "error, warn, info or debug, also by module: warn,ice=debug"},
 	{"log.format", TEXT, AT(log.format), 0, 0, "", "logfmt", "logfmt or json"},
 	{"loops", NUMBER, AT(loops), 0, 64, "", "0", "media loops; 0 or auto: one per core"},
-	{"drain_s", SECONDS, AT(drain_us), 0, 86400, "s", "30", "after SIGTERM, how long sessions may go on"},
+	{"drain_s", SECONDS, AT(drain_us), 0, 86400, "s", "30",
+	 "after SIGTERM, how long sessions may go on"},
 };
 
 /* Short names of flags. */
 static const struct {
 	const char *name, *path;
-} short_names[] = {{"insecure", "http.insecure"}, {"port", "http.port"}, {"bind", "http.bind"}, {"token", "http.token"}};
+} short_names[] = {{"insecure", "http.insecure"},
+		   {"port", "http.port"},
+		   {"bind", "http.bind"},
+		   {"token", "http.token"}};
 
 static const struct key *find(const char *path, size_t n)
 {
@@ -77,7 +110,8 @@ static const struct key *find(const char *path, size_t n)
 
 /* ---- one value ---- */
 
-static bool set_number(const struct key *k, struct sl_config *c, struct sl_str v, char *why, size_t cap)
+static bool set_number(const struct key *k, struct sl_config *c, struct sl_str v, char *why,
+		       size_t cap)
 {
 	uint32_t n = 0;
 	int64_t us;
@@ -85,7 +119,8 @@ static bool set_number(const struct key *k, struct sl_config *c, struct sl_str v
 	if (k->at == AT(loops) && sl_str_eq(v, SL_STR("auto")))
 		v = SL_STR("0");
 	if (!sl_str_u32(v, UINT32_MAX, &n) || n < k->min || n > k->max) {
-		sl_fmt(why, cap, "\"%.*s\" is not possible; use a whole number from %u to %u", SL_STR_ARG(v), k->min, k->max);
+		sl_fmt(why, cap, "\"%.*s\" is not possible; use a whole number from %u to %u",
+		       SL_STR_ARG(v), k->min, k->max);
 		return false;
 	}
 	us = (int64_t)n * (k->type == SECONDS ? SL_SEC : SL_MS);
@@ -96,7 +131,8 @@ static bool set_number(const struct key *k, struct sl_config *c, struct sl_str v
 	return true;
 }
 
-static bool set_switch(const struct key *k, struct sl_config *c, struct sl_str v, char *why, size_t cap)
+static bool set_switch(const struct key *k, struct sl_config *c, struct sl_str v, char *why,
+		       size_t cap)
 {
 	static const char *const yes[] = {"true", "yes", "on", "1"};
 	static const char *const no[] = {"false", "no", "off", "0"};
@@ -113,7 +149,8 @@ static bool set_switch(const struct key *k, struct sl_config *c, struct sl_str v
 	return false;
 }
 
-static bool add_item(const struct key *k, struct sl_config *c, struct sl_str v, char *why, size_t cap)
+static bool add_item(const struct key *k, struct sl_config *c, struct sl_str v, char *why,
+		     size_t cap)
 {
 	struct sl_config_list *list = (struct sl_config_list *)(void *)((char *)c + k->at);
 
@@ -122,7 +159,8 @@ static bool add_item(const struct key *k, struct sl_config *c, struct sl_str v, 
 		return false;
 	}
 	if (!sl_str_copy(list->at[list->n], SL_CONFIG_TEXT_MAX, v)) {
-		sl_fmt(why, cap, "an entry is longer than %d characters; shorten it", SL_CONFIG_TEXT_MAX - 1);
+		sl_fmt(why, cap, "an entry is longer than %d characters; shorten it",
+		       SL_CONFIG_TEXT_MAX - 1);
 		return false;
 	}
 	list->n++;
@@ -134,7 +172,8 @@ static void clear_list(const struct key *k, struct sl_config *c)
 	memset((char *)c + k->at, 0, sizeof(struct sl_config_list));
 }
 
-static bool set_list(const struct key *k, struct sl_config *c, struct sl_str v, char *why, size_t cap)
+static bool set_list(const struct key *k, struct sl_config *c, struct sl_str v, char *why,
+		     size_t cap)
 {
 	clear_list(k, c);
 	while (v.n > 0) {
@@ -215,7 +254,8 @@ struct yaml_reader {
 
 static int complain(struct yaml_reader *r, size_t line, const char *path, const char *why)
 {
-	sl_fmt(r->e->text, sizeof(r->e->text), "%s:%zu: %s%s%s", r->file, line, path, *path ? ": " : "", why);
+	sl_fmt(r->e->text, sizeof(r->e->text), "%s:%zu: %s%s%s", r->file, line, path,
+	       *path ? ": " : "", why);
 	return SL_EPARSE;
 }
 
@@ -223,7 +263,8 @@ static int next_event(struct yaml_reader *r, yaml_event_t *ev)
 {
 	if (yaml_parser_parse(&r->parser, ev))
 		return SL_OK;
-	return complain(r, r->parser.problem_mark.line + 1, "", r->parser.problem ? r->parser.problem : "not YAML");
+	return complain(r, r->parser.problem_mark.line + 1, "",
+			r->parser.problem ? r->parser.problem : "not YAML");
 }
 
 static struct sl_str scalar(const yaml_event_t *ev)
@@ -247,7 +288,8 @@ static int read_items(struct yaml_reader *r, const struct key *k)
 			return SL_OK;
 		}
 		if (ev.type != YAML_SCALAR_EVENT)
-			err = complain(r, ev.start_mark.line + 1, k->path, "a list of plain values is wanted here");
+			err = complain(r, ev.start_mark.line + 1, k->path,
+				       "a list of plain values is wanted here");
 		else if (!add_item(k, r->c, scalar(&ev), why, sizeof(why)))
 			err = complain(r, ev.start_mark.line + 1, k->path, why);
 		yaml_event_delete(&ev);
@@ -262,9 +304,12 @@ static int set_scalar(struct yaml_reader *r, const struct key *k, const yaml_eve
 	char why[256];
 
 	/* "key:" with nothing behind it, or "~": as if the line were not there. */
-	if (ev->data.scalar.plain_implicit && (v.n == 0 || sl_str_eq(v, SL_STR("~")) || sl_str_eq(v, SL_STR("null"))))
+	if (ev->data.scalar.plain_implicit &&
+	    (v.n == 0 || sl_str_eq(v, SL_STR("~")) || sl_str_eq(v, SL_STR("null"))))
 		return SL_OK;
-	return set(k, r->c, v, why, sizeof(why)) ? SL_OK : complain(r, ev->start_mark.line + 1, k->path, why);
+	return set(k, r->c, v, why, sizeof(why))
+		       ? SL_OK
+		       : complain(r, ev->start_mark.line + 1, k->path, why);
 }
 
 static int read_mapping(struct yaml_reader *r);
@@ -295,7 +340,9 @@ static int read_value(struct yaml_reader *r, size_t line)
 	else if (k && k->type == LIST && ev.type == YAML_SEQUENCE_START_EVENT)
 		err = read_items(r, k);
 	else if (k)
-		err = complain(r, line, r->path, k->type == LIST ? "a list or one value is wanted here" : "one value is wanted here");
+		err = complain(r, line, r->path,
+			       k->type == LIST ? "a list or one value is wanted here"
+					       : "one value is wanted here");
 	else if (ev.type == YAML_MAPPING_START_EVENT && is_section(r->path))
 		err = read_mapping(r);
 	else if (is_section(r->path)) {
@@ -321,7 +368,8 @@ static int read_key(struct yaml_reader *r, const yaml_event_t *ev)
 	if (had > 0)
 		sl_buf_char(&b, '.');
 	sl_buf_str(&b, scalar(ev));
-	err = b.full ? complain(r, ev->start_mark.line + 1, "", "a key this long does not exist") : read_value(r, ev->start_mark.line + 1);
+	err = b.full ? complain(r, ev->start_mark.line + 1, "", "a key this long does not exist")
+		     : read_value(r, ev->start_mark.line + 1);
 	r->path[had] = '\0';
 	return err;
 }
@@ -367,8 +415,10 @@ static int read_document(struct yaml_reader *r)
 		yaml_event_delete(&ev);
 		if (type == YAML_MAPPING_START_EVENT)
 			err = read_mapping(r);
-		else if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT || type == YAML_ALIAS_EVENT)
-			err = empty ? SL_OK : complain(r, line, "", "\"key: value\" lines are wanted here");
+		else if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT ||
+			 type == YAML_ALIAS_EVENT)
+			err = empty ? SL_OK
+				    : complain(r, line, "", "\"key: value\" lines are wanted here");
 		if (err || type == YAML_STREAM_END_EVENT)
 			return err;
 	}
@@ -381,7 +431,8 @@ int sl_config_file(struct sl_config *c, const char *path, struct sl_config_error
 	int err;
 
 	if (!f) {
-		sl_fmt(e->text, sizeof(e->text), "%s: %s; name a file that can be read with --config", path, strerror(errno));
+		sl_fmt(e->text, sizeof(e->text),
+		       "%s: %s; name a file that can be read with --config", path, strerror(errno));
 		return SL_EIO;
 	}
 	if (!yaml_parser_initialize(&r.parser)) {
@@ -403,10 +454,12 @@ static void env_name(const struct key *k, char *out, size_t cap)
 
 	sl_buf_z(&b, "SLUICE_");
 	for (const char *p = k->path; *p; p++)
-		sl_buf_char(&b, *p == '.' ? '_' : (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p));
+		sl_buf_char(&b,
+			    *p == '.' ? '_' : (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p));
 }
 
-static int env_one(struct sl_config *c, struct sl_str name, struct sl_str value, struct sl_config_error *e)
+static int env_one(struct sl_config *c, struct sl_str name, struct sl_str value,
+		   struct sl_config_error *e)
 {
 	char why[256];
 
@@ -421,7 +474,8 @@ static int env_one(struct sl_config *c, struct sl_str name, struct sl_str value,
 		sl_fmt(e->text, sizeof(e->text), "environment: %s: %s", want, why);
 		return SL_EPARSE;
 	}
-	sl_fmt(e->text, sizeof(e->text), "environment: %.*s: there is no such key; --help lists them all", SL_STR_ARG(name));
+	sl_fmt(e->text, sizeof(e->text),
+	       "environment: %.*s: there is no such key; --help lists them all", SL_STR_ARG(name));
 	return SL_EPARSE;
 }
 
@@ -446,7 +500,8 @@ static const struct key *flag_key(struct sl_str name)
 }
 
 /* One flag; *used counts the arguments it took. */
-static int flag_one(struct sl_config *c, char **argv, int left, int *used, struct sl_config_error *e)
+static int flag_one(struct sl_config *c, char **argv, int left, int *used,
+		    struct sl_config_error *e)
 {
 	struct sl_str value = sl_str_z(argv[0] + 2);
 	bool has_value = strchr(argv[0], '=') != NULL;
@@ -485,7 +540,10 @@ static const struct {
 	const char *flag;
 	enum sl_config_action action;
 } actions[] = {
-	{"--help", SL_CONFIG_HELP}, {"-h", SL_CONFIG_HELP}, {"--version", SL_CONFIG_VERSION}, {"--config-reference", SL_CONFIG_REFERENCE},
+	{"--help", SL_CONFIG_HELP},
+	{"-h", SL_CONFIG_HELP},
+	{"--version", SL_CONFIG_VERSION},
+	{"--config-reference", SL_CONFIG_REFERENCE},
 };
 
 static bool is_action(const char *arg, struct scan *s)
@@ -499,7 +557,8 @@ static bool is_action(const char *arg, struct scan *s)
 }
 
 /* Walks the arguments; sets values when `c` is given, else only finds --config and the actions. */
-static int walk(struct sl_config *c, int argc, char **argv, struct scan *s, struct sl_config_error *e)
+static int walk(struct sl_config *c, int argc, char **argv, struct scan *s,
+		struct sl_config_error *e)
 {
 	for (int i = 1; i < argc;) {
 		int used = 1;
@@ -518,7 +577,8 @@ static int walk(struct sl_config *c, int argc, char **argv, struct scan *s, stru
 		} else if (strncmp(argv[i], "--config=", 9) == 0) {
 			s->file = argv[i] + 9;
 		} else if (strncmp(argv[i], "--", 2) != 0) {
-			sl_fmt(e->text, sizeof(e->text), "%s: flags begin with --; --help lists them", argv[i]);
+			sl_fmt(e->text, sizeof(e->text),
+			       "%s: flags begin with --; --help lists them", argv[i]);
 			return SL_EPARSE;
 		} else {
 			struct sl_config scratch;
@@ -535,8 +595,8 @@ static int walk(struct sl_config *c, int argc, char **argv, struct scan *s, stru
 	return SL_OK;
 }
 
-int sl_config_load(struct sl_config *c, int argc, char **argv, char *const *env, enum sl_config_action *action,
-		   struct sl_config_error *e)
+int sl_config_load(struct sl_config *c, int argc, char **argv, char *const *env,
+		   enum sl_config_action *action, struct sl_config_error *e)
 {
 	struct scan s = {0};
 	int err;
@@ -570,19 +630,25 @@ static int check_addresses(const struct sl_config *c, struct sl_config_error *e)
 
 	for (size_t i = 0; i < c->media.bind.n; i++) {
 		if (sl_addr_parse_ip(sl_str_z(c->media.bind.at[i]), &a) < 0)
-			return refuse(e, "media.bind: an entry is no IP address; write 192.0.2.1 or 2001:db8::1");
+			return refuse(e, "media.bind: an entry is no IP address; "
+					 "write 192.0.2.1 or 2001:db8::1");
 		/* A candidate is a socket: the wildcard is no address that a peer could be told. */
 		if (sl_addr_is_any(&a))
-			return refuse(e, "media.bind: 0.0.0.0 and :: are no addresses of their own; leave it empty for every interface");
+			return refuse(e,
+				      "media.bind: 0.0.0.0 and :: are no addresses of their own; "
+				      "leave it empty for every interface");
 	}
 	if (c->media.port + SL_MAX(c->loops, 1u) > 65536)
 		return refuse(e, "media.port: the loops' ports follow the first; use a lower one");
 	for (size_t i = 0; i < c->media.announce.n; i++) {
 		if (sl_addr_parse(sl_str_z(c->media.announce.at[i]), &a) < 0)
-			return refuse(e, "media.announce: an entry is neither ip nor ip:port; write 203.0.113.7 or 203.0.113.7:10000");
-		/* The announced port stands for loop 0's: with ports that the system chooses it would stand for nothing. */
+			return refuse(e, "media.announce: an entry is neither ip nor ip:port; "
+					 "write 203.0.113.7 or 203.0.113.7:10000");
+		/* The announced port stands for loop 0's: with ports that the system chooses it
+		 * would stand for nothing. */
 		if (a.port && c->media.port == 0)
-			return refuse(e, "media.announce: an ip:port needs a fixed media.port; set one, or announce the ip alone");
+			return refuse(e, "media.announce: an ip:port needs a fixed media.port; "
+					 "set one, or announce the ip alone");
 	}
 	for (size_t i = 0; i < c->http.proxies.n; i++)
 		if (sl_addr_parse_ip(sl_str_z(c->http.proxies.at[i]), &a) < 0)
@@ -596,10 +662,14 @@ int sl_config_check(const struct sl_config *c, struct sl_config_error *e)
 
 	if (sl_addr_parse_ip(sl_str_z(c->http.bind), &bind) < 0)
 		return refuse(e, "http.bind: no IP address; write 127.0.0.1, 0.0.0.0 or ::");
-	if (!sl_addr_is_loopback(&bind) && !c->http.token[0] && !c->http.jwt_key[0] && !c->http.insecure)
-		return refuse(e, "http.bind: listening elsewhere than on loopback wants http.token or http.jwt_key, or --insecure if everybody may use the server");
+	if (!sl_addr_is_loopback(&bind) && !c->http.token[0] && !c->http.jwt_key[0] &&
+	    !c->http.insecure)
+		return refuse(e, "http.bind: listening elsewhere than on loopback wants http.token "
+				 "or http.jwt_key, "
+				 "or --insecure if everybody may use the server");
 	if (c->http.jwt_key[0] && strlen(c->http.jwt_key) < JWT_KEY_MIN)
-		return refuse(e, "http.jwt_key: use at least 16 characters, as openssl rand -hex 32 gives");
+		return refuse(e, "http.jwt_key: use at least 16 characters, "
+				 "as openssl rand -hex 32 gives");
 	if (!c->http.cert[0] != !c->http.key[0])
 		return refuse(e, "http.cert and http.key go together; set both or none");
 	if (!c->dtls.cert[0] != !c->dtls.key[0])
@@ -613,12 +683,16 @@ int sl_config_check(const struct sl_config *c, struct sl_config_error *e)
 
 void sl_config_help(struct sl_buf *out)
 {
-	sl_buf_z(out, "sluice — a WebRTC media server\n\nUsage: sluice [--config FILE] [--KEY=VALUE ...]\n"
-		      "       sluice token --room ROOM --participant NAME ...\n       sluice --help | --version | --config-reference\n\nKeys (as flag --http.port=8888, in YAML under http: "
-		      "port:, in the environment SLUICE_HTTP_PORT):\n");
+	sl_buf_z(out, "sluice — a WebRTC media server\n\n"
+		      "Usage: sluice [--config FILE] [--KEY=VALUE ...]\n"
+		      "       sluice token --room ROOM --participant NAME ...\n"
+		      "       sluice --help | --version | --config-reference\n\n"
+		      "Keys (as flag --http.port=8888, in YAML under http: port:, "
+		      "in the environment SLUICE_HTTP_PORT):\n");
 	for (size_t i = 0; i < SL_COUNT(keys); i++)
-		sl_buf_fmt(out, "  --%-24s %s%s%s%s [%s]\n", keys[i].path, keys[i].help, *keys[i].unit ? " (" : "", keys[i].unit,
-			   *keys[i].unit ? ")" : "", keys[i].def);
+		sl_buf_fmt(out, "  --%-24s %s%s%s%s [%s]\n", keys[i].path, keys[i].help,
+			   *keys[i].unit ? " (" : "", keys[i].unit, *keys[i].unit ? ")" : "",
+			   keys[i].def);
 	sl_buf_z(out, "\nLater sources win: defaults, file, environment, flags.\n");
 }
 
@@ -642,12 +716,22 @@ static void reference_range(struct sl_buf *out, const struct key *k)
 void sl_config_reference(struct sl_buf *out)
 {
 	sl_buf_z(out, "# Configuration\n\n"
-		      "Written by `sluice --config-reference`. No file is needed: every key has a default.\n"
-		      "Sources, later ones win: defaults, the YAML file of `--config FILE`, the environment, flags.\n"
-		      "An error names the file, the line and the mend, and the server does not start.\n\n"
-		      "```yaml\n# the same as --http.port=80, and as SLUICE_HTTP_PORT=80\nhttp:\n  port: 80\n"
-		      "media:\n  announce: [203.0.113.7, \"2001:db8::7\"]  # in flags and environment with commas\n"
-		      "```\n\n| key | environment | default | value | meaning |\n| --- | --- | --- | --- | --- |\n");
+		      "Written by `sluice --config-reference`. "
+		      "No file is needed: every key has a default.\n"
+		      "Sources, later ones win: defaults, the YAML file of `--config FILE`, "
+		      "the environment, flags.\n"
+		      "An error names the file, the line and the mend, "
+		      "and the server does not start.\n\n"
+		      "```yaml\n"
+		      "# the same as --http.port=80, and as SLUICE_HTTP_PORT=80\n"
+		      "http:\n"
+		      "  port: 80\n"
+		      "media:\n"
+		      "  announce: [203.0.113.7, \"2001:db8::7\"]  "
+		      "# in flags and environment with commas\n"
+		      "```\n\n"
+		      "| key | environment | default | value | meaning |\n"
+		      "| --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < SL_COUNT(keys); i++) {
 		const struct key *k = &keys[i];
 		char env[128];
@@ -659,6 +743,7 @@ void sl_config_reference(struct sl_buf *out)
 	}
 	sl_buf_z(out, "\nShort flags: ");
 	for (size_t i = 0; i < SL_COUNT(short_names); i++)
-		sl_buf_fmt(out, "%s`--%s` for `%s`", i ? ", " : "", short_names[i].name, short_names[i].path);
+		sl_buf_fmt(out, "%s`--%s` for `%s`", i ? ", " : "", short_names[i].name,
+			   short_names[i].path);
 	sl_buf_z(out, ".\n");
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/config.h — what can be set, as one checked struct. Part of core/core.h.
- * One table of keys in config.c (path, type, unit, default, range, help) yields the YAML reader, the flags
- * (--http.port=8888), the environment (SLUICE_HTTP_PORT), --help and docs/config.md. Later sources win: defaults, file,
- * environment, flags. An error names the file, the line and the mend. */
+ * One table of keys in config.c (path, type, unit, default, range, help) yields the YAML reader,
+ * the flags (--http.port=8888), the environment (SLUICE_HTTP_PORT), --help and docs/config.md.
+ * Later sources win: defaults, file, environment, flags. An error names the file, the line and the
+ * mend. */
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
 #include "core/base/addr.h"
@@ -25,12 +26,15 @@ struct sl_config {
 		struct sl_config_list origins, hosts, proxies;
 		char cert[SL_CONFIG_TEXT_MAX], key[SL_CONFIG_TEXT_MAX];         /* PEM files */
 		uint32_t max_connections;               /* 1000 */
-		uint32_t max_per_address;               /* 64; loopback and http.proxies are not counted */
+		uint32_t max_per_address;               /* 64; loopback and http.proxies are not
+							 * counted */
 		uint32_t max_body;                      /* 65536 bytes */
-		int64_t header_timeout_us, body_timeout_us, idle_timeout_us;    /* 5 s, 10 s, 60 s */
+		/* 5 s, 10 s, 60 s */
+		int64_t header_timeout_us, body_timeout_us, idle_timeout_us;
 	} http;
 	struct {
-		struct sl_config_list bind;             /* ips; empty: every interface but loopback and link-local */
+		struct sl_config_list bind;             /* ips; empty: every interface but loopback
+							 * and link-local */
 		struct sl_config_list announce;         /* ip or ip:port */
 		uint32_t port;                          /* 10000; 0 = any free */
 	} media;
@@ -41,7 +45,8 @@ struct sl_config {
 	} ice;
 	struct {
 		int64_t queue_us;                       /* 500 ms */
-		bool active;                            /* answer as DTLS client where allowed: true */
+		bool active;                            /* answer as DTLS client where allowed:
+							 * true */
 		char cert[SL_CONFIG_TEXT_MAX], key[SL_CONFIG_TEXT_MAX];
 	} dtls;
 	struct {
@@ -54,8 +59,10 @@ struct sl_config {
 		uint32_t max_sessions;                  /* 10000 */
 	} limits;
 	struct {
-		uint32_t max_video_bps;                 /* 2500000: REMB where transport-cc is not negotiated; 0 = no cap */
-		bool cap;                               /* also send it where transport-cc is there */
+		uint32_t max_video_bps;                 /* 2500000: REMB where transport-cc is not
+							 * negotiated; 0 = no cap */
+		bool cap;                               /* also send it where transport-cc is
+							 * there */
 	} publish;
 	struct {
 		char level[SL_CONFIG_TEXT_MAX];         /* "info" or "warn,ice=debug" */
@@ -66,19 +73,22 @@ struct sl_config {
 };
 
 struct sl_config_error {
-	char text[1024];                /* "sluice.yaml:12: http.port: 99999 is out of range; use 0 to 65535" */
+	char text[1024];                /* "sluice.yaml:12: http.port: 99999 is out of range; use 0
+					 * to 65535" */
 };
 
 void sl_config_defaults(struct sl_config *c);
 /* Reads a YAML file over what is in *c. SL_EPARSE, SL_EIO or SL_ENOMEM with *e filled. */
 SL_MUST_USE int sl_config_file(struct sl_config *c, const char *path, struct sl_config_error *e);
 SL_MUST_USE int sl_config_env(struct sl_config *c, char *const *env, struct sl_config_error *e);
-/* Flags as --http.port=1, --http.port 1, --insecure (short names of the table). --config FILE, --help, --version and
- * --config-reference are told in *action; a file named so is read before environment and other flags. */
+/* Flags as --http.port=1, --http.port 1, --insecure (short names of the table). --config FILE,
+ * --help, --version and --config-reference are told in *action; a file named so is read before
+ * environment and other flags. */
 enum sl_config_action { SL_CONFIG_RUN, SL_CONFIG_HELP, SL_CONFIG_VERSION, SL_CONFIG_REFERENCE };
-SL_MUST_USE int sl_config_load(struct sl_config *c, int argc, char **argv, char *const *env, enum sl_config_action *action,
-			       struct sl_config_error *e);
-/* Rules between keys: token or insecure to listen elsewhere than on loopback, cert with key, announce with port 0, ... */
+SL_MUST_USE int sl_config_load(struct sl_config *c, int argc, char **argv, char *const *env,
+			       enum sl_config_action *action, struct sl_config_error *e);
+/* Rules between keys: token or insecure to listen elsewhere than on loopback, cert with key,
+ * announce with port 0, ... */
 SL_MUST_USE int sl_config_check(const struct sl_config *c, struct sl_config_error *e);
 /* --help, and the Markdown of docs/config.md. */
 void sl_config_help(struct sl_buf *out);

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — the control thread's side: loops, workers, commands, replies, events. */
+/* SPDX-License-Identifier: Apache-2.0
+ * core/core.c — the control thread's side: loops, workers, commands, replies, events. */
 #include "core/core_int.h"
 #include "core/base/digest.h"
 #include "core/base/log.h"
@@ -11,8 +12,14 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { OUTSTANDING_MAX = 900, MAX_TRANSPORTS = 10000, MAX_TRACKS = 20000, MAX_PACKETS = 32768, MAX_HANDSHAKES = 128,
-       PEM_MAX = 65536 };
+enum {
+	OUTSTANDING_MAX = 900,
+	MAX_TRANSPORTS = 10000,
+	MAX_TRACKS = 20000,
+	MAX_PACKETS = 32768,
+	MAX_HANDSHAKES = 128,
+	PEM_MAX = 65536
+};
 
 struct sl_core {
 	/* owned */
@@ -20,8 +27,8 @@ struct sl_core {
 	struct sl_hs_pool *hs_pool;
 	struct sl_loop *loops[SL_CORE_LOOPS_MAX];
 	struct sl_rng rng;
-	uv_async_t *async;                      /* freed by its close callback */
-	struct sl_cmd *stops;                   /* one per loop: the end must not need memory */
+	uv_async_t *async;    /* freed by its close callback */
+	struct sl_cmd *stops; /* one per loop: the end must not need memory */
 	/* borrowed */
 	uv_loop_t *control;
 	sl_event_fn *on_event;
@@ -38,7 +45,8 @@ static const char *const causes[] = {
 	[SL_CLOSE_REQUESTED] = "closed on request",
 	[SL_CLOSE_BY_PEER] = "the peer closed the connection",
 	[SL_CLOSE_TIMEOUT] = "nothing authentic came from the peer any more",
-	[SL_CLOSE_NEVER_CONNECTED] = "no connectivity check ever succeeded: is UDP blocked, or the announced address wrong?",
+	[SL_CLOSE_NEVER_CONNECTED] = "no connectivity check ever succeeded: is UDP blocked, "
+				     "or the announced address wrong?",
 	[SL_CLOSE_DTLS] = "the DTLS handshake failed",
 	[SL_CLOSE_BUG] = "an error of sluice's own",
 	[SL_CLOSE_SHUTDOWN] = "the server is shutting down",
@@ -79,11 +87,13 @@ int sl_core_check_key_file(const char *path, struct sl_core_why *why)
 		return SL_EIO;
 	}
 	if (st.st_uid != geteuid() && st.st_uid != 0) {
-		sl_fmt(why->text, sizeof(why->text), "%s belongs to another user; chown it to the user that runs sluice", path);
+		sl_fmt(why->text, sizeof(why->text),
+		       "%s belongs to another user; chown it to the user that runs sluice", path);
 		return SL_EIO;
 	}
 	if (st.st_mode & S_IRWXO) {
-		sl_fmt(why->text, sizeof(why->text), "%s is a key that everybody may read; chmod 600 it", path);
+		sl_fmt(why->text, sizeof(why->text),
+		       "%s is a key that everybody may read; chmod 600 it", path);
 		return SL_EIO;
 	}
 	return SL_OK;
@@ -107,7 +117,8 @@ static int load_cert(struct sl_core *c, const struct sl_config *conf, struct sl_
 	if (!err) {
 		err = sl_cert_from_pem(sl_str_z(cert), sl_str_z(key), &c->rng, &c->cert);
 		if (err)
-			sl_fmt(why->text, sizeof(why->text), "dtls.cert and dtls.key: %s", sl_strerror(err));
+			sl_fmt(why->text, sizeof(why->text), "dtls.cert and dtls.key: %s",
+			       sl_strerror(err));
 	}
 	if (key)
 		sl_wipe(key, PEM_MAX);
@@ -126,14 +137,17 @@ static size_t parse_list(const struct sl_config_list *list, struct sl_addr *out,
 	return n;
 }
 
-static int find_binds(const struct sl_config *conf, struct sl_loop_conf *lc, struct sl_core_why *why)
+static int find_binds(const struct sl_config *conf, struct sl_loop_conf *lc,
+		      struct sl_core_why *why)
 {
-	lc->bind_count = conf->media.bind.n ? parse_list(&conf->media.bind, lc->binds, SL_CORE_LOCALS_MAX)
-					    : sl_udp_interfaces(lc->binds, SL_CORE_LOCALS_MAX);
+	lc->bind_count = conf->media.bind.n
+				 ? parse_list(&conf->media.bind, lc->binds, SL_CORE_LOCALS_MAX)
+				 : sl_udp_interfaces(lc->binds, SL_CORE_LOCALS_MAX);
 	lc->found = conf->media.bind.n == 0;
 	if (lc->bind_count > 0)
 		return SL_OK;
-	sl_fmt(why->text, sizeof(why->text), "no network address to receive media on; set media.bind");
+	sl_fmt(why->text, sizeof(why->text),
+	       "no network address to receive media on; set media.bind");
 	return SL_EIO;
 }
 
@@ -168,11 +182,17 @@ static int start_loops(struct sl_core *c, const struct sl_config *conf, struct s
 	int err = lc ? find_binds(conf, lc, why) : SL_ENOMEM;
 
 	if (!err) {
-		lc->engine = (struct sl_engine_conf){.max_transports = SL_MIN(conf->limits.max_sessions, (uint32_t)MAX_TRANSPORTS),
-						     .max_tracks = MAX_TRACKS, .max_packets = MAX_PACKETS, .max_handshakes = MAX_HANDSHAKES,
-						     .ice_timeout_us = conf->ice.timeout_us, .ntp_offset_us = ntp_offset_us(),
-						     .max_video_bps = conf->publish.max_video_bps, .cap_always = conf->publish.cap,
-						     .cert = c->cert};
+		lc->engine =
+			(struct sl_engine_conf){.max_transports = SL_MIN(conf->limits.max_sessions,
+									 (uint32_t)MAX_TRANSPORTS),
+						.max_tracks = MAX_TRACKS,
+						.max_packets = MAX_PACKETS,
+						.max_handshakes = MAX_HANDSHAKES,
+						.ice_timeout_us = conf->ice.timeout_us,
+						.ntp_offset_us = ntp_offset_us(),
+						.max_video_bps = conf->publish.max_video_bps,
+						.cap_always = conf->publish.cap,
+						.cert = c->cert};
 		lc->hs_pool = c->hs_pool;
 		lc->peers = c->loops;
 		lc->loops = c->loop_count;
@@ -211,7 +231,8 @@ static int reserve_stops(struct sl_core *c)
 
 static int start_workers(struct sl_core *c)
 {
-	struct sl_hs_pool_conf hc = {.threads = c->loop_count, .loops = c->loop_count, .wake = wake_loop, .arg = c};
+	struct sl_hs_pool_conf hc = {
+		.threads = c->loop_count, .loops = c->loop_count, .wake = wake_loop, .arg = c};
 
 	return sl_hs_pool_new(&hc, &c->hs_pool);
 }
@@ -230,8 +251,8 @@ static int init_async(struct sl_core *c)
 	return SL_OK;
 }
 
-int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_event_fn *on_event, void *arg,
-		struct sl_core **out, struct sl_core_why *why)
+int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_event_fn *on_event,
+		void *arg, struct sl_core **out, struct sl_core_why *why)
 {
 	struct sl_core *c = sl_zalloc(sizeof(*c));
 	int err;
@@ -257,7 +278,8 @@ int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_even
 		err = start_loops(c, conf, why);
 	if (err) {
 		if (!why->text[0])
-			sl_fmt(why->text, sizeof(why->text), "cannot start the media loops: %s", sl_strerror(err));
+			sl_fmt(why->text, sizeof(why->text), "cannot start the media loops: %s",
+			       sl_strerror(err));
 		sl_core_free(c);
 		return err;
 	}
@@ -309,7 +331,8 @@ static int post(struct sl_core *c, unsigned loop, struct sl_cmd *cmd, sl_reply_f
 {
 	cmd->fn = fn;
 	cmd->arg = arg;
-	if (loop >= c->loop_count || c->outstanding[loop] >= OUTSTANDING_MAX || !sl_loop_post(c->loops[loop], cmd)) {
+	if (loop >= c->loop_count || c->outstanding[loop] >= OUTSTANDING_MAX ||
+	    !sl_loop_post(c->loops[loop], cmd)) {
 		free_cmd(cmd);
 		return loop >= c->loop_count ? SL_ENOTFOUND : SL_EBUSY;
 	}
@@ -330,7 +353,8 @@ static struct sl_cmd *new_cmd(enum sl_cmd_type type, uint64_t object)
 
 /* ---- commands ---- */
 
-int sl_core_open(struct sl_core *c, unsigned loop, const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg)
+int sl_core_open(struct sl_core *c, unsigned loop, const struct sl_transport_conf *conf,
+		 sl_reply_fn *fn, void *arg)
 {
 	struct sl_cmd *cmd = new_cmd(SL_CMD_OPEN, 0);
 
@@ -344,8 +368,8 @@ int sl_core_open(struct sl_core *c, unsigned loop, const struct sl_transport_con
 	return post(c, loop, cmd, fn, arg);
 }
 
-int sl_core_add_candidates(struct sl_core *c, uint64_t transport, const struct sl_core_cand *cands, size_t n, bool end,
-			   sl_reply_fn *fn, void *arg)
+int sl_core_add_candidates(struct sl_core *c, uint64_t transport, const struct sl_core_cand *cands,
+			   size_t n, bool end, sl_reply_fn *fn, void *arg)
 {
 	struct sl_cmd *cmd = new_cmd(SL_CMD_CANDIDATES, transport);
 
@@ -358,20 +382,23 @@ int sl_core_add_candidates(struct sl_core *c, uint64_t transport, const struct s
 	return post(c, sl_id_home(transport), cmd, fn, arg);
 }
 
-int sl_core_restart_ice(struct sl_core *c, uint64_t transport, const char *ufrag, const char *pwd, sl_reply_fn *fn, void *arg)
+int sl_core_restart_ice(struct sl_core *c, uint64_t transport, const char *ufrag, const char *pwd,
+			sl_reply_fn *fn, void *arg)
 {
 	struct sl_cmd *cmd = new_cmd(SL_CMD_RESTART, transport);
 
 	if (!cmd)
 		return SL_ENOMEM;
-	if (!sl_fmt(cmd->ufrag, sizeof(cmd->ufrag), "%s", ufrag) || !sl_fmt(cmd->pwd, sizeof(cmd->pwd), "%s", pwd)) {
+	if (!sl_fmt(cmd->ufrag, sizeof(cmd->ufrag), "%s", ufrag) ||
+	    !sl_fmt(cmd->pwd, sizeof(cmd->pwd), "%s", pwd)) {
 		free_cmd(cmd);
 		return SL_ERANGE;
 	}
 	return post(c, sl_id_home(transport), cmd, fn, arg);
 }
 
-int sl_core_add_tracks(struct sl_core *c, uint64_t transport, const struct sl_track_conf *tracks, size_t n, sl_reply_fn *fn, void *arg)
+int sl_core_add_tracks(struct sl_core *c, uint64_t transport, const struct sl_track_conf *tracks,
+		       size_t n, sl_reply_fn *fn, void *arg)
 {
 	struct sl_cmd *cmd = new_cmd(SL_CMD_ADD_TRACKS, transport);
 
@@ -386,7 +413,8 @@ int sl_core_add_tracks(struct sl_core *c, uint64_t transport, const struct sl_tr
 	return post(c, sl_id_home(transport), cmd, fn, arg);
 }
 
-static int simple(struct sl_core *c, enum sl_cmd_type type, uint64_t object, uint64_t other, sl_reply_fn *fn, void *arg)
+static int simple(struct sl_core *c, enum sl_cmd_type type, uint64_t object, uint64_t other,
+		  sl_reply_fn *fn, void *arg)
 {
 	struct sl_cmd *cmd = new_cmd(type, object);
 
@@ -401,7 +429,8 @@ int sl_core_remove_track(struct sl_core *c, uint64_t track, sl_reply_fn *fn, voi
 	return simple(c, SL_CMD_REMOVE_TRACK, track, 0, fn, arg);
 }
 
-int sl_core_route(struct sl_core *c, uint64_t subscriber, uint64_t publisher, sl_reply_fn *fn, void *arg)
+int sl_core_route(struct sl_core *c, uint64_t subscriber, uint64_t publisher, sl_reply_fn *fn,
+		  void *arg)
 {
 	return simple(c, SL_CMD_ROUTE, subscriber, publisher, fn, arg);
 }
@@ -444,7 +473,8 @@ int sl_core_set_cap(struct sl_core *c, uint64_t publisher, uint32_t bps, sl_repl
 	return post(c, sl_id_home(publisher), cmd, fn, arg);
 }
 
-int sl_core_set_remote(struct sl_core *c, uint64_t transport, const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg)
+int sl_core_set_remote(struct sl_core *c, uint64_t transport, const struct sl_transport_conf *conf,
+		       sl_reply_fn *fn, void *arg)
 {
 	struct sl_cmd *cmd = new_cmd(SL_CMD_REMOTE, transport);
 
@@ -536,7 +566,8 @@ unsigned sl_core_pick_loop(const struct sl_core *c)
 	unsigned best = 0;
 
 	for (unsigned i = 1; i < c->loop_count; i++)
-		if (sl_core_transports(c, i) + c->outstanding[i] < sl_core_transports(c, best) + c->outstanding[best])
+		if (sl_core_transports(c, i) + c->outstanding[i] <
+		    sl_core_transports(c, best) + c->outstanding[best])
 			best = i;
 	return best;
 }
@@ -565,11 +596,15 @@ static uint16_t port_of(const struct sl_addr *locals, size_t count, uint8_t fami
 
 static void add_candidate(struct sl_core_cand *out, const struct sl_addr *addr, size_t i)
 {
-	*out = (struct sl_core_cand){.addr = *addr, .priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i)), .type = "host"};
+	*out = (struct sl_core_cand){.addr = *addr,
+				     .priority =
+					     sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i)),
+				     .type = "host"};
 	sl_fmt(out->foundation, sizeof(out->foundation), "%zu", i + 1);
 }
 
-size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core_cand *out, size_t cap)
+size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core_cand *out,
+			  size_t cap)
 {
 	struct sl_addr locals[SL_CORE_LOCALS_MAX];
 	size_t count = sl_loop_locals(c->loops[loop], locals, SL_CORE_LOCALS_MAX);
@@ -578,7 +613,8 @@ size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core
 	for (size_t i = 0; i < c->announce_count && n < cap; i++, n++) {
 		struct sl_addr a = c->announce[i];
 
-		/* The port of an announced ip:port stands for loop 0, the others follow; a bare ip has the socket's own. */
+		/* The port of an announced ip:port stands for loop 0, the others follow; a bare ip
+		 * has the socket's own. */
 		a.port = (uint16_t)(a.port ? a.port + loop : port_of(locals, count, a.family));
 		add_candidate(&out[n], &a, n);
 	}

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/core.h — the media loops, as the control thread sees them.
- * What:      one libuv loop per core routes RTP between peers. The control thread (HTTP, SDP, rooms) sends typed commands
- *            and gets exactly one reply to each, and events. Objects outside a loop are 64-bit ids with a generation.
- * Words:     transport: one remote peer (ICE + DTLS + SRTP). publisher: an inbound track. subscriber: an outbound track.
- *            route: publisher → subscriber. replica: what a loop knows of a publisher with subscribers there.
- * Threads:   everything in this header is called on the control thread, and calls back on it. Media loops share nothing
- *            with each other but the rings of relay.c.
- * Memory:    confs are copied before a call returns. Replies and events are borrowed for the callback.
+ * What:      one libuv loop per core routes RTP between peers. The control thread (HTTP, SDP,
+ *            rooms) sends typed commands and gets exactly one reply to each, and events. Objects
+ *            outside a loop are 64-bit ids with a generation.
+ * Words:     transport: one remote peer (ICE + DTLS + SRTP). publisher: an inbound track.
+ *            subscriber: an outbound track. route: publisher → subscriber. replica: what a loop
+ *            knows of a publisher with subscribers there.
+ * Threads:   everything in this header is called on the control thread, and calls back on it. Media
+ *            loops share nothing with each other but the rings of relay.c.
+ * Memory:    confs are copied before a call returns. Replies and events are borrowed for the
+ *            callback.
  * Start at:  sl_core_new(), then sl_core_open(). On the packet path: engine.c sl_engine_recv(). */
 #ifndef SL_CORE_H
 #define SL_CORE_H
@@ -15,8 +18,10 @@
 #include "core/config.h"
 #include "rtp/rtp.h"
 
-enum { SL_CORE_LOOPS_MAX = 64, SL_TRACKS_MAX = 64, SL_TRACK_CODECS_MAX = 32, SL_CORE_CANDS_MAX = 40, SL_CORE_LOCALS_MAX = 16,
-       SL_UFRAG_MAX = 256, SL_PWD_MAX = 256 };
+enum {
+	SL_CORE_LOOPS_MAX = 64, SL_TRACKS_MAX = 64, SL_TRACK_CODECS_MAX = 32,
+	SL_CORE_CANDS_MAX = 40, SL_CORE_LOCALS_MAX = 16, SL_UFRAG_MAX = 256, SL_PWD_MAX = 256
+};
 
 /* One payload type of a negotiated m-line. */
 struct sl_track_codec {
@@ -28,15 +33,18 @@ struct sl_track_codec {
 };
 
 struct sl_track_conf {
-	bool publish;                   /* true: the peer sends (publisher); false: we send (subscriber) */
+	bool publish;                   /* true: the peer sends (publisher); false: we send
+					 * (subscriber) */
 	enum sl_kind kind;
 	char mid[SL_MID_MAX + 1];
 	struct sl_track_codec codecs[SL_TRACK_CODECS_MAX];
 	size_t codec_count;
 	struct sl_ext_map exts;         /* as agreed on this m-line */
-	bool one_byte_exts;             /* subscribe: the peer did not agree to a=extmap-allow-mixed */
+	bool one_byte_exts;             /* subscribe: the peer did not agree to
+					 * a=extmap-allow-mixed */
 	bool twcc, remb, rsize;         /* feedback agreed: transport-cc, REMB; reduced-size RTCP */
-	/* publish: SSRCs that SDP names (0: learned by mid) and their RTX. subscribe: ours, both given by the caller */
+	/* publish: SSRCs that SDP names (0: learned by mid) and their RTX. subscribe: ours, both
+	 * given by the caller */
 	uint32_t ssrc, rtx_ssrc;
 	char cname[24];                 /* subscribe */
 	uint32_t max_bps;               /* publish: cap by an operator or client; 0 none */
@@ -56,7 +64,8 @@ struct sl_core_cand {
 
 struct sl_transport_conf {
 	uint64_t tag;                   /* the caller's; comes back in events */
-	char name[8];                   /* what log lines call the session; never the whole of a secret id */
+	char name[8];                   /* what log lines call the session; never the whole of a
+					 * secret id */
 	bool controlling, remote_lite;  /* ours when not lite; the peer's a=ice-lite */
 	bool lite;
 	bool offering;                  /* the peer's side comes later, by sl_core_set_remote() */
@@ -74,7 +83,8 @@ struct sl_transport_conf {
 /* What the peer of a transport brought about lately; all zero when there is no such transport. */
 struct sl_transport_info {
 	bool connected;
-	int64_t silent_us;              /* since its last authentic packet, or since it was opened */
+	int64_t silent_us;              /* since its last authentic packet, or since it was
+					 * opened */
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
 	int64_t rtt_us;                 /* -1 unknown */
 	struct sl_path path;
@@ -111,9 +121,11 @@ struct sl_track_stats {
 	enum sl_codec codec;            /* of the last packet; NONE before the first */
 	uint32_t ssrc;
 	uint64_t packets, bytes;        /* RTP received or sent, payload bytes */
-	uint64_t lost;                  /* publish: never arrived here. Else: as the player reports */
+	uint64_t lost;                  /* publish: never arrived here. Else: as the player
+					 * reports */
 	uint64_t retransmitted;         /* publish: recovered by RTX. Else: sent again */
-	uint64_t nacks, plis, keyframes;        /* publish: asked by us. Else: asked by the player */
+	uint64_t nacks, plis, keyframes;        /* publish: asked by us. Else: asked by the
+						 * player */
 	int64_t jitter_us, rtt_us;      /* rtt -1: unknown */
 	int64_t silent_us;              /* since the last packet; -1: there was none */
 	uint32_t bps;                   /* over the last second */
@@ -144,7 +156,8 @@ struct sl_transport_stats {
 };
 
 struct sl_reply {
-	int err;                        /* SL_OK, SL_ENOMEM, SL_EFULL, SL_ENOTFOUND, SL_EPARSE, ... */
+	int err;                        /* SL_OK, SL_ENOMEM, SL_EFULL, SL_ENOTFOUND, SL_EPARSE,
+					 * ... */
 	uint64_t transport;
 	uint64_t tracks[SL_TRACKS_MAX]; /* ids, in the order of the conf */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];      /* ours: after open and restart */
@@ -154,7 +167,9 @@ struct sl_reply {
 typedef void sl_reply_fn(void *arg, const struct sl_reply *reply);
 
 enum sl_close_cause {
-	SL_CLOSE_NONE, SL_CLOSE_REQUESTED, SL_CLOSE_BY_PEER /* close_notify */, SL_CLOSE_TIMEOUT /* ice.timeout */,
+	SL_CLOSE_NONE, SL_CLOSE_REQUESTED,
+	SL_CLOSE_BY_PEER,               /* close_notify */
+	SL_CLOSE_TIMEOUT,               /* ice.timeout */
 	SL_CLOSE_NEVER_CONNECTED, SL_CLOSE_DTLS, SL_CLOSE_BUG, SL_CLOSE_SHUTDOWN
 };
 const char *sl_close_cause_text(enum sl_close_cause c);         /* one plain sentence */
@@ -164,10 +179,12 @@ struct sl_core_event {
 		SL_EV_CONNECTED,        /* ICE and DTLS are done */
 		SL_EV_DISCONNECTED,     /* silent for a while; may come back */
 		SL_EV_RECONNECTED,
-		SL_EV_CLOSED,           /* gone, with all its tracks; the ids are void. Also after sl_core_close */
+		SL_EV_CLOSED,           /* gone, with all its tracks; the ids are void. Also after
+					 * sl_core_close */
 		SL_EV_MEDIA,            /* a publisher's first packet, or a new codec of it */
 		SL_EV_CODEC_MISMATCH,   /* a subscriber cannot take what its publisher sends */
-		SL_EV_LEVEL             /* loudness of a speaking publisher, at most 5 times a second */
+		SL_EV_LEVEL             /* loudness of a speaking publisher, at most 5 times a
+					 * second */
 	} type;
 	uint64_t transport, tag;
 	uint64_t track, publisher;      /* MEDIA, LEVEL: track. CODEC_MISMATCH: both */
@@ -183,10 +200,13 @@ struct uv_loop_s;
 struct sl_core_why {
 	char text[256];
 };
-/* Opens the sockets and starts the loops and handshake workers. `control` runs the callbacks. SL_EIO with *why. */
-SL_MUST_USE int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_event_fn *on_event, void *arg,
-			    struct sl_core **out, struct sl_core_why *why);
-/* Ends all sessions (each peer gets a close_notify), stops and joins the loops, frees all. Blocks for milliseconds. */
+/* Opens the sockets and starts the loops and handshake workers. `control` runs the callbacks.
+ * SL_EIO with *why. */
+SL_MUST_USE int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control,
+			    sl_event_fn *on_event, void *arg, struct sl_core **out,
+			    struct sl_core_why *why);
+/* Ends all sessions (each peer gets a close_notify), stops and joins the loops, frees all. Blocks
+ * for milliseconds. */
 void sl_core_free(struct sl_core *core);
 
 unsigned sl_core_loops(const struct sl_core *core);
@@ -194,45 +214,66 @@ unsigned sl_core_loops(const struct sl_core *core);
 unsigned sl_core_pick_loop(const struct sl_core *core);
 /* SHA-256 fingerprint of the certificate, as SDP has it. */
 const char *sl_core_fingerprint(const struct sl_core *core);
-/* Host candidates of a loop, best first: `media.announce` in place of the sockets' own addresses where given. */
-size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out, size_t cap);
+/* Host candidates of a loop, best first: `media.announce` in place of the sockets' own addresses
+ * where given. */
+size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,
+			  size_t cap);
 const struct sl_stats *sl_core_stats(const struct sl_core *core, unsigned loop);
 uint32_t sl_core_transports(const struct sl_core *core, unsigned loop);
 uint16_t sl_core_port(const struct sl_core *core, unsigned loop);
 /* The sockets of a loop; returns how many. */
 size_t sl_core_sockets(const struct sl_core *core, unsigned loop, struct sl_addr *out, size_t cap);
-/* How long a handshake that came now would wait, estimated. Past `dtls.queue_ms` refuse new sessions (503). */
+/* How long a handshake that came now would wait, estimated. Past `dtls.queue_ms` refuse new
+ * sessions (503). */
 int64_t sl_core_handshake_wait_us(const struct sl_core *core);
-/* T53: a key file must be ours or root's and closed to others. SL_OK, or SL_EIO with *why and the mend. */
+/* T53: a key file must be ours or root's and closed to others. SL_OK, or SL_EIO with *why and the
+ * mend. */
 SL_MUST_USE int sl_core_check_key_file(const char *path, struct sl_core_why *why);
-/* Number that stands for (codec, what of its fmtp decides the bitstream): same bitstream, same number. */
+/* Number that stands for (codec, what of its fmtp decides the bitstream): same bitstream, same
+ * number. */
 uint32_t sl_core_format(enum sl_codec codec, const char *what);
 
-/* Commands: each calls `fn` exactly once, later, on the control thread; fn may be NULL. They return SL_OK, or an error
- * (SL_EBUSY: the loop's mailbox is full; SL_ENOMEM), and then fn is not called. */
-SL_MUST_USE int sl_core_open(struct sl_core *core, unsigned loop, const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg);
+/* Commands: each calls `fn` exactly once, later, on the control thread; fn may be NULL. They return
+ * SL_OK, or an error (SL_EBUSY: the loop's mailbox is full; SL_ENOMEM), and then fn is not
+ * called. */
+SL_MUST_USE int sl_core_open(struct sl_core *core, unsigned loop,
+			     const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg);
 /* Trickled candidates of the peer. */
-SL_MUST_USE int sl_core_add_candidates(struct sl_core *core, uint64_t transport, const struct sl_core_cand *cands, size_t n, bool end,
+SL_MUST_USE int sl_core_add_candidates(struct sl_core *core, uint64_t transport,
+				       const struct sl_core_cand *cands, size_t n, bool end,
 				       sl_reply_fn *fn, void *arg);
 /* ICE restart by the peer: its new credentials; the reply has our new ones. */
-SL_MUST_USE int sl_core_restart_ice(struct sl_core *core, uint64_t transport, const char *ufrag, const char *pwd, sl_reply_fn *fn, void *arg);
+SL_MUST_USE int sl_core_restart_ice(struct sl_core *core, uint64_t transport, const char *ufrag,
+				    const char *pwd, sl_reply_fn *fn, void *arg);
 /* Adds tracks to a transport (renegotiation). */
-SL_MUST_USE int sl_core_add_tracks(struct sl_core *core, uint64_t transport, const struct sl_track_conf *tracks, size_t n, sl_reply_fn *fn, void *arg);
-SL_MUST_USE int sl_core_remove_track(struct sl_core *core, uint64_t track, sl_reply_fn *fn, void *arg);
+SL_MUST_USE int sl_core_add_tracks(struct sl_core *core, uint64_t transport,
+				   const struct sl_track_conf *tracks, size_t n, sl_reply_fn *fn,
+				   void *arg);
+SL_MUST_USE int sl_core_remove_track(struct sl_core *core, uint64_t track, sl_reply_fn *fn,
+				     void *arg);
 /* What a subscriber plays from now on: a publisher on any loop, or 0 for nothing. */
-SL_MUST_USE int sl_core_route(struct sl_core *core, uint64_t subscriber, uint64_t publisher, sl_reply_fn *fn, void *arg);
+SL_MUST_USE int sl_core_route(struct sl_core *core, uint64_t subscriber, uint64_t publisher,
+			      sl_reply_fn *fn, void *arg);
 SL_MUST_USE int sl_core_info(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
 /* All that is known of a transport and its tracks: reply->stats. */
-SL_MUST_USE int sl_core_stats_of(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
-/* A publisher's packets go no further (muted for everyone), or a subscriber sends nothing, until it is resumed. */
-SL_MUST_USE int sl_core_pause(struct sl_core *core, uint64_t track, bool paused, sl_reply_fn *fn, void *arg);
+SL_MUST_USE int sl_core_stats_of(struct sl_core *core, uint64_t transport, sl_reply_fn *fn,
+				 void *arg);
+/* A publisher's packets go no further (muted for everyone), or a subscriber sends nothing, until it
+ * is resumed. */
+SL_MUST_USE int sl_core_pause(struct sl_core *core, uint64_t track, bool paused, sl_reply_fn *fn,
+			      void *arg);
 /* Most that a publisher's video may take, by REMB; 0: no cap but the configured one. */
-SL_MUST_USE int sl_core_set_cap(struct sl_core *core, uint64_t publisher, uint32_t bps, sl_reply_fn *fn, void *arg);
-/* What the peer's answer says, for a transport that was opened for an offer of ours (conf.offering): fields from
- * dtls_client to end_of_candidates count, tracks do not. Also the second half of an ICE restart of ours. */
-SL_MUST_USE int sl_core_set_remote(struct sl_core *core, uint64_t transport, const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg);
+SL_MUST_USE int sl_core_set_cap(struct sl_core *core, uint64_t publisher, uint32_t bps,
+				sl_reply_fn *fn, void *arg);
+/* What the peer's answer says, for a transport that was opened for an offer of ours
+ * (conf.offering): fields from dtls_client to end_of_candidates count, tracks do not. Also the
+ * second half of an ICE restart of ours. */
+SL_MUST_USE int sl_core_set_remote(struct sl_core *core, uint64_t transport,
+				   const struct sl_transport_conf *conf, sl_reply_fn *fn,
+				   void *arg);
 /* First half of an ICE restart of ours: the reply has new credentials for the next offer. */
-SL_MUST_USE int sl_core_new_credentials(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
+SL_MUST_USE int sl_core_new_credentials(struct sl_core *core, uint64_t transport, sl_reply_fn *fn,
+					void *arg);
 /* Sends a close_notify and frees the transport. SL_EV_CLOSED follows the reply. */
 SL_MUST_USE int sl_core_close(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/core_int.h — what the files of core/ share: the media engine of one loop and its objects.
  *
- * struct sl_engine is a whole media loop without its IO: datagrams, time, commands and messages of other loops
- * go in; datagrams, events and messages come out through struct sl_engine_io. loop.c gives it sockets, a clock
- * and threads; a simulation gives it a virtual network instead, and the packets are the same.
+ * struct sl_engine is a whole media loop without its IO: datagrams, time, commands and messages of
+ * other loops go in; datagrams, events and messages come out through struct sl_engine_io. loop.c
+ * gives it sockets, a clock and threads; a simulation gives it a virtual network instead, and the
+ * packets are the same.
  *
- * Ownership: engine > transport > publisher, subscriber; engine > replica. A route is a subscriber's place in its
- * replica's list. All objects come from the engine's pools and go back there; packets are counted references. */
+ * Ownership: engine > transport > publisher, subscriber; engine > replica. A route is a
+ * subscriber's place in its replica's list. All objects come from the engine's pools and go back
+ * there; packets are counted references. */
 #ifndef SL_CORE_INT_H
 #define SL_CORE_INT_H
 #include "core/core.h"
@@ -19,9 +21,9 @@
 #include "ice/ice.h"
 
 /* ================= timer.c ================= */
-/* A timing wheel of four levels, 64 slots each, one millisecond a tick: arming and cancelling are O(1), and
- * nothing ever walks all objects to find who is due. A timer beyond the last level waits there
- * and is placed anew. */
+/* A timing wheel of four levels, 64 slots each, one millisecond a tick: arming and cancelling are
+ * O(1), and nothing ever walks all objects to find who is due. A timer beyond the last level waits
+ * there and is placed anew. */
 struct sl_timer {
 	struct sl_list node;
 	int64_t due_us;                         /* SL_NEVER: not armed */
@@ -47,8 +49,11 @@ void sl_wheel_advance(struct sl_wheel *w, int64_t now_us);
 int64_t sl_wheel_next_us(const struct sl_wheel *w);
 
 /* ================= ids ================= */
-/* The first byte of an id names loop and kind, so that no id of one kind ever finds an object of another. */
-enum sl_kind_of_id { SL_ID_PUBLISHER = 0, SL_ID_SUBSCRIBER = 64, SL_ID_TRANSPORT = 128, SL_ID_INNER = 192 };
+/* The first byte of an id names loop and kind, so that no id of one kind ever finds an object of
+ * another. */
+enum sl_kind_of_id {
+	SL_ID_PUBLISHER = 0, SL_ID_SUBSCRIBER = 64, SL_ID_TRANSPORT = 128, SL_ID_INNER = 192
+};
 static inline unsigned sl_id_home(uint64_t id)
 {
 	return sl_id_loop(id) & 63;
@@ -82,7 +87,8 @@ static inline void sl_rate_add(struct sl_rate *r, size_t bytes, int64_t now_us)
 /* ================= packets ================= */
 enum { SL_PKT_BLOCK = 2048, SL_BATCH = 128, SL_DATAGRAM_MAX = 1600, SL_PATCH_MAX = 16 };
 
-/* One plain RTP packet, shared by all who read it. Holds no pointer: it is copied whole to another loop's ring. */
+/* One plain RTP packet, shared by all who read it. Holds no pointer: it is copied whole to another
+ * loop's ring. */
 struct sl_pkt {
 	uint32_t refs;
 	uint32_t format;                        /* see sl_core_format() */
@@ -121,8 +127,8 @@ struct sl_hs_dgram {
 	uint8_t data[SL_HS_DGRAM];
 };
 
-/* The handshake of one transport. While `busy` the worker owns dtls, in, out and the results; the loop owns the
- * rest always. */
+/* The handshake of one transport. While `busy` the worker owns dtls, in, out and the results; the
+ * loop owns the rest always. */
 struct sl_hs {
 	/* owned */
 	struct sl_dtls *dtls;
@@ -131,7 +137,8 @@ struct sl_hs {
 	struct sl_list in_engine;               /* in order of creation, for eviction */
 	int64_t since_us;
 	unsigned loop;
-	bool busy, orphan;                      /* orphan: the transport is gone; free when the job comes back */
+	bool busy, orphan;                      /* orphan: the transport is gone; free when the job
+						 * comes back */
 	uint8_t wait_count;
 	struct sl_hs_dgram wait[SL_HS_IN];
 	/* the worker's while busy */
@@ -150,7 +157,8 @@ struct sl_hs {
 	enum sl_srtp_profile profile;
 };
 
-/* One step: feeds what is in, collects what comes out. Runs on a worker; in simulations, at once. */
+/* One step: feeds what is in, collects what comes out. Runs on a worker; in simulations, at
+ * once. */
 void sl_hs_run(struct sl_hs *hs, const struct sl_rng *rng);
 
 struct sl_hs_pool;
@@ -160,7 +168,8 @@ struct sl_hs_pool_conf {
 	void *arg;
 };
 SL_MUST_USE int sl_hs_pool_new(const struct sl_hs_pool_conf *conf, struct sl_hs_pool **out);
-void sl_hs_pool_free(struct sl_hs_pool *p);     /* joins; unfinished jobs are dropped, their owners free them */
+void sl_hs_pool_free(struct sl_hs_pool *p);     /* joins; unfinished jobs are dropped, their owners
+						 * free them */
 /* From loop's thread only. False when the loop's queue is full: try again later. */
 bool sl_hs_submit(struct sl_hs_pool *p, unsigned loop, struct sl_hs *hs);
 /* Finished jobs of this loop, one at a time; NULL when there are none. */
@@ -168,7 +177,10 @@ struct sl_hs *sl_hs_finished(struct sl_hs_pool *p, unsigned loop);
 int64_t sl_hs_wait_us(const struct sl_hs_pool *p);
 
 /* ================= relay: between loops ================= */
-enum sl_relay_type { SL_RELAY_PACKET, SL_RELAY_CLOCK, SL_RELAY_ATTACH, SL_RELAY_DETACH, SL_RELAY_KEYFRAME, SL_RELAY_GONE };
+enum sl_relay_type {
+	SL_RELAY_PACKET, SL_RELAY_CLOCK, SL_RELAY_ATTACH, SL_RELAY_DETACH, SL_RELAY_KEYFRAME,
+	SL_RELAY_GONE
+};
 struct sl_relay_msg {
 	uint64_t publisher;
 	enum sl_relay_type type;
@@ -183,7 +195,8 @@ enum { SL_RELAY_SLOTS = 512, SL_RELAY_RESERVE = 64 };   /* the reserve is for co
 enum { SL_LATE_MAX = 1024 };
 struct sl_late {
 	bool event;
-	unsigned loop;                          /* a message: to whom, of what type, about which publisher */
+	unsigned loop;                          /* a message: to whom, of what type, about which
+						 * publisher */
 	enum sl_relay_type type;
 	uint64_t publisher;
 	struct sl_core_event ev;
@@ -193,9 +206,11 @@ struct sl_late {
 struct sl_engine_io {
 	void *arg;
 	void (*send)(void *arg, const struct sl_out *out, int n);
-	/* Hands a job over; false: no room, try again later. Comes back through sl_engine_handshake(). */
+	/* Hands a job over; false: no room, try again later. Comes back through
+	 * sl_engine_handshake(). */
 	bool (*handshake)(void *arg, struct sl_hs *hs);
-	/* A slot in the ring to another loop, or NULL; then relay_push. `reserve` slots stay free. */
+	/* A slot in the ring to another loop, or NULL; then relay_push. `reserve` slots stay
+	 * free. */
 	struct sl_relay_msg *(*relay_slot)(void *arg, unsigned loop, uint32_t reserve);
 	void (*relay_push)(void *arg, unsigned loop);
 	/* False: no room, try again later. */
@@ -206,7 +221,8 @@ struct sl_engine_conf {
 	unsigned loop;
 	uint32_t max_transports, max_tracks, max_packets, max_handshakes;
 	int64_t ice_timeout_us;
-	int64_t ntp_offset_us;                  /* added to now_us: microseconds since 1900; latched at start */
+	int64_t ntp_offset_us;                  /* added to now_us: microseconds since 1900; latched
+						 * at start */
 	uint32_t max_video_bps;
 	bool cap_always;
 	bool allow_loopback;
@@ -220,7 +236,8 @@ struct sl_publisher;
 struct sl_subscriber;
 struct sl_replica;
 
-/* One slot of the egress batch: plain header, a private payload where it must be patched, and the sealed packet. */
+/* One slot of the egress batch: plain header, a private payload where it must be patched, and the
+ * sealed packet. */
 struct sl_egress {
 	struct sl_path path;
 	uint8_t hdr[SL_RTP_HDR_MAX + 1];
@@ -249,19 +266,24 @@ struct sl_engine {
 	int64_t now_us;
 	int seal_count, open_count;
 	uint64_t hash_secret[2];
-	struct sl_list dead;                    /* transports whose SL_EV_CLOSED is not delivered yet */
+	struct sl_list dead;                    /* transports whose SL_EV_CLOSED is not delivered
+						 * yet */
 	uint32_t transport_count;               /* read by the control thread */
 };
 
-SL_MUST_USE int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf, const struct sl_engine_io *io,
-			       const struct sl_rng *rng, int64_t now_us);
+SL_MUST_USE int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf,
+			       const struct sl_engine_io *io, const struct sl_rng *rng,
+			       int64_t now_us);
 void sl_engine_fini(struct sl_engine *e);       /* takes a zeroed one; no job may be in flight */
 void sl_engine_recv(struct sl_engine *e, const struct sl_in *in, int n, int64_t now_us);
 void sl_engine_tick(struct sl_engine *e, int64_t now_us);
 void sl_engine_handshake(struct sl_engine *e, struct sl_hs *hs, int64_t now_us);
-void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *msg, int64_t now_us);
-/* A control message to another loop, and an event to the control thread: now, or as soon as there is room. */
-void sl_engine_tell(struct sl_engine *e, unsigned loop, enum sl_relay_type type, uint64_t publisher);
+void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *msg,
+		     int64_t now_us);
+/* A control message to another loop, and an event to the control thread: now, or as soon as there
+ * is room. */
+void sl_engine_tell(struct sl_engine *e, unsigned loop, enum sl_relay_type type,
+		    uint64_t publisher);
 void sl_engine_event(struct sl_engine *e, const struct sl_core_event *ev);
 /* Seals and sends all that the calls above have queued. Last call of every wake-up. */
 void sl_engine_flush(struct sl_engine *e);
@@ -270,8 +292,11 @@ int64_t sl_engine_deadline_us(const struct sl_engine *e);
 void sl_engine_close_all(struct sl_engine *e, int64_t now_us);
 
 /* ================= commands ================= */
-enum sl_cmd_type { SL_CMD_STATS, SL_CMD_PAUSE, SL_CMD_CAP, SL_CMD_REMOTE, SL_CMD_CREDENTIALS, SL_CMD_OPEN, SL_CMD_CANDIDATES, SL_CMD_RESTART, SL_CMD_ADD_TRACKS, SL_CMD_REMOVE_TRACK, SL_CMD_ROUTE, SL_CMD_INFO,
-		   SL_CMD_CLOSE, SL_CMD_STOP, SL_CMD_COUNT };
+enum sl_cmd_type {
+	SL_CMD_STATS, SL_CMD_PAUSE, SL_CMD_CAP, SL_CMD_REMOTE, SL_CMD_CREDENTIALS, SL_CMD_OPEN,
+	SL_CMD_CANDIDATES, SL_CMD_RESTART, SL_CMD_ADD_TRACKS, SL_CMD_REMOVE_TRACK, SL_CMD_ROUTE,
+	SL_CMD_INFO, SL_CMD_CLOSE, SL_CMD_STOP, SL_CMD_COUNT
+};
 struct sl_cmd {
 	enum sl_cmd_type type;
 	uint64_t object, other;                 /* transport or track; publisher of a route */
@@ -327,34 +352,41 @@ struct sl_transport {
 	size_t fp_count;
 	struct sl_path dtls_path;               /* where the last handshake datagram came from */
 	struct sl_dtls_records records;
-	char ufrag[2][SL_ICE_OUR_UFRAG + 1];    /* entered in by_ufrag: present, and the one before a restart */
+	char ufrag[2][SL_ICE_OUR_UFRAG + 1];    /* entered in by_ufrag: present, and the one before
+						 * a restart */
 	uint32_t tid_tag;
 	uint32_t rtcp_ssrc;                     /* sender of our feedback */
 	uint32_t srtcp_index;
 	uint16_t twcc_seq;
-	uint32_t twcc_media;                    /* an SSRC of the peer's for the feedback's media field */
+	uint32_t twcc_media;                    /* an SSRC of the peer's for the feedback's media
+						 * field */
 	int64_t opened_us, last_in_us, dtls_done_us;
 	int64_t path_us;                        /* when ICE first found a way; 0: not yet */
-	int64_t quick_us;                       /* until then a packet on the pair in use needs no look at ICE */
+	int64_t quick_us;                       /* until then a packet on the pair in use needs no
+						 * look at ICE */
 	struct sl_timer ice_timer, hs_timer, rtcp_timer, twcc_timer;
 	struct sl_clockmap clock;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
 	uint64_t drops[SL_DROP_COUNT];
 	int64_t unknown_refill_us;
-	int unknown_left;                       /* unknown SSRCs we still look at this second (T16) */
-	int64_t rtt_us;                         /* by the answer to our reference time; -1 unknown */
+	int unknown_left;                       /* unknown SSRCs we still look at this second
+						 * (T16) */
+	int64_t rtt_us;                         /* by the answer to our reference time; -1
+						 * unknown */
 	uint32_t rrtr_ssrc, rrtr_mid32;         /* peer's receiver reference time to answer */
 	int64_t rrtr_us;
 	char detail[96];
 };
 
-SL_MUST_USE int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf, struct sl_reply *reply);
+SL_MUST_USE int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
+				  struct sl_reply *reply);
 /* Ends it at once; SL_EV_CLOSED goes out now or as soon as there is room. */
 void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause);
 void sl_transport_stun(struct sl_transport *t, const struct sl_in *in);
 void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in);
 void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs);
-/* After anything that changed the ICE agent: sends what it has, hears its events, re-arms its timer. */
+/* After anything that changed the ICE agent: sends what it has, hears its events, re-arms its
+ * timer. */
 void sl_transport_drain_ice(struct sl_transport *t);
 static inline void sl_drop(struct sl_transport *t, enum sl_drop why)
 {
@@ -363,10 +395,13 @@ static inline void sl_drop(struct sl_transport *t, enum sl_drop why)
 
 void sl_transport_stats(struct sl_transport *t, struct sl_transport_stats *out);
 /* The peer's answer to an offer of ours. */
-SL_MUST_USE int sl_transport_set_remote(struct sl_transport *t, const struct sl_transport_conf *conf);
+SL_MUST_USE int sl_transport_set_remote(struct sl_transport *t,
+					const struct sl_transport_conf *conf);
 SL_MUST_USE int sl_transport_new_credentials(struct sl_transport *t, struct sl_reply *reply);
-SL_MUST_USE int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c, size_t n, bool end);
-SL_MUST_USE int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *pwd, struct sl_reply *reply);
+SL_MUST_USE int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c,
+					size_t n, bool end);
+SL_MUST_USE int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *pwd,
+				     struct sl_reply *reply);
 void sl_transport_info(struct sl_transport *t, struct sl_transport_info *out);
 struct sl_source *sl_transport_source(struct sl_transport *t, uint32_t ssrc);
 /* NULL when the table is full or memory is out. */
@@ -378,7 +413,10 @@ void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool
 void sl_transport_bury(struct sl_engine *e);
 
 /* ================= demux.c and the receive path ================= */
-enum sl_class { SL_CLASS_STUN, SL_CLASS_DTLS, SL_CLASS_TURN, SL_CLASS_RTP, SL_CLASS_ZRTP, SL_CLASS_UNKNOWN };
+enum sl_class {
+	SL_CLASS_STUN, SL_CLASS_DTLS, SL_CLASS_TURN, SL_CLASS_RTP, SL_CLASS_ZRTP,
+	SL_CLASS_UNKNOWN
+};
 /* RFC 7983 section 7 by first byte, and the least length of each class. */
 enum sl_class sl_classify(const uint8_t *data, size_t len, bool *truncated);
 
@@ -402,7 +440,8 @@ struct sl_publisher {
 	struct sl_transport *t;                 /* borrowed */
 	struct sl_list in_transport;
 	struct sl_track_conf conf;
-	uint8_t codec_at[128];                  /* payload type → index + 1 in conf.codecs; RTX: of what it repairs */
+	uint8_t codec_at[128];                  /* payload type → index + 1 in conf.codecs; RTX: of
+						 * what it repairs */
 	uint8_t is_rtx[16];                     /* bit by payload type */
 	uint32_t ssrc, rtx_ssrc;                /* in use; 0 not learned */
 	/* owned */
@@ -429,7 +468,8 @@ struct sl_publisher {
 	int64_t remb_sent_us;
 	uint8_t fraction_lost;
 };
-SL_MUST_USE int sl_publisher_new(struct sl_transport *t, const struct sl_track_conf *conf, uint64_t *id);
+SL_MUST_USE int sl_publisher_new(struct sl_transport *t, const struct sl_track_conf *conf,
+				 uint64_t *id);
 void sl_publisher_free(struct sl_publisher *p);
 /* An authentic RTP packet of it. Takes over the reference to pkt. */
 void sl_publisher_packet(struct sl_publisher *p, struct sl_source *src, struct sl_pkt *pkt);
@@ -456,13 +496,14 @@ struct sl_replica {
 	/* state */
 	uint64_t top, oldest;                   /* ring holds [oldest, top] */
 	bool started, has_clock, keyframe_due;
-	int64_t keyframe_next_us;               /* a request to the home loop is not repeated before */
+	int64_t keyframe_next_us;               /* a request to the home loop is not repeated
+						 * before */
 	int64_t clock_us;                       /* clock_rtp was sampled then, by our clock */
 	uint32_t clock_rtp, clock_hz;
 	struct sl_timer timer;
 };
-/* The replica of a publisher on this loop, made on first use (and the home loop told). NULL out of memory, or for a
- * publisher of this loop that is gone. */
+/* The replica of a publisher on this loop, made on first use (and the home loop told). NULL out of
+ * memory, or for a publisher of this loop that is gone. */
 struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher);
 /* Ends it when nobody reads it any more. */
 void sl_replica_release(struct sl_replica *r);
@@ -479,7 +520,8 @@ void sl_replica_clock(struct sl_replica *r, uint32_t rtp_ts, uint32_t clock_hz, 
 /* ================= subscriber.c, forward.c ================= */
 struct sl_sub_sent {                            /* what went out under one of our numbers */
 	uint32_t in;                            /* low half of the dense number */
-	uint32_t out;                           /* low half of ours; the slot is void when it differs */
+	uint32_t out;                           /* low half of ours; the slot is void when it
+						 * differs */
 	uint8_t epoch;                          /* number of the epoch */
 	uint8_t again;                          /* times sent again */
 };
@@ -494,8 +536,10 @@ struct sl_subscriber {
 	struct sl_rewriter rw;
 	struct sl_tx tx;
 	uint64_t rtx_seq;
-	bool fresh;                             /* the next packet that may start a picture begins a new epoch */
-	int64_t waiting_us;                     /* since when it waits for a key frame; 0: it does not */
+	bool fresh;                             /* the next packet that may start a picture begins a
+						 * new epoch */
+	int64_t waiting_us;                     /* since when it waits for a key frame; 0: it does
+						 * not */
 	bool mismatch_told, paused;
 	uint64_t nacks, plis, again_packets;    /* asked by the player; sent again */
 	struct sl_rate rate;
@@ -509,7 +553,8 @@ struct sl_subscriber {
 	uint32_t again_bytes, sent_bytes, sent_bytes_prior;
 	struct sl_sub_sent *sent;               /* SL_RING entries where NACK was negotiated */
 };
-SL_MUST_USE int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf, uint64_t *id);
+SL_MUST_USE int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf,
+				  uint64_t *id);
 void sl_subscriber_free(struct sl_subscriber *s);
 SL_MUST_USE int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher);
 void sl_subscriber_pause(struct sl_subscriber *s, bool paused);
@@ -521,25 +566,30 @@ void sl_subscriber_nack(struct sl_subscriber *s, const struct sl_nack_fci *fci, 
 /* forward.c: one packet to one subscriber, into the egress batch. */
 void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt);
 /* A packet that went out before, once more: by RTX, else under its old index. */
-void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep, uint64_t out_seq);
+void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep,
+		      uint64_t out_seq);
 
 /* ================= egress (engine.c) ================= */
-/* A free slot of the batch for this transport, or NULL when it has no way to its peer. Flushes when the batch is full. */
+/* A free slot of the batch for this transport, or NULL when it has no way to its peer. Flushes when
+ * the batch is full. */
 struct sl_egress *sl_egress_slot(struct sl_transport *t);
-/* Queues the slot: header in slot->hdr, payload anywhere that stays until the flush (held: a packet to unref then). */
-void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len, const uint8_t *payload, size_t payload_len,
-		   uint64_t index, struct sl_pkt *held);
+/* Queues the slot: header in slot->hdr, payload anywhere that stays until the flush (held: a packet
+ * to unref then). */
+void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len,
+		   const uint8_t *payload, size_t payload_len, uint64_t index, struct sl_pkt *held);
 /* A compound in slot->plain. */
 void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len);
 /* A datagram that needs no sealing, sent at once. */
-void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len);
+void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data,
+		   size_t len);
 
 static inline struct sl_pkt *sl_pkt_ref(struct sl_pkt *p)
 {
 	p->refs++;
 	return p;
 }
-struct sl_pkt *sl_pkt_new(struct sl_engine *e);                 /* one reference; NULL when none is free */
+struct sl_pkt *sl_pkt_new(struct sl_engine *e);                 /* one reference; NULL when none is
+								 * free */
 void sl_pkt_unref(struct sl_engine *e, struct sl_pkt *p);       /* takes NULL */
 
 /* ================= feedback.c ================= */
@@ -563,11 +613,14 @@ SL_MUST_USE int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, struc
 void sl_udp_close(struct sl_udp *u);
 struct sl_udp_bufs *sl_udp_bufs_new(void);
 void sl_udp_bufs_free(struct sl_udp_bufs *b);
-/* Reads one batch: datagrams in `in` (SL_UDP_BATCH), valid until the next call. Returns how many, 0 when there is nothing. */
-int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64_t now_us, int64_t *last_rx_us);
+/* Reads one batch: datagrams in `in` (SL_UDP_BATCH), valid until the next call. Returns how many, 0
+ * when there is nothing. */
+int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64_t now_us,
+		int64_t *last_rx_us);
 /* Sends in order; returns how many the system took. The rest is dropped by the caller. */
 int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, const struct sl_out *out, int n);
-/* Addresses to bind: the configured ones, or those of every interface that is up. Returns the count. */
+/* Addresses to bind: the configured ones, or those of every interface that is up. Returns the
+ * count. */
 size_t sl_udp_interfaces(struct sl_addr *out, size_t cap);
 
 /* ================= loop.c ================= */
@@ -576,7 +629,8 @@ struct sl_loop_conf {
 	struct sl_engine_conf engine;
 	struct sl_addr binds[SL_CORE_LOCALS_MAX];
 	size_t bind_count;
-	bool found;                             /* the addresses are the interfaces' own: one that does not open is left out */
+	bool found;                             /* the addresses are the interfaces' own: one that
+						 * does not open is left out */
 	struct sl_hs_pool *hs_pool;
 	struct sl_loop **peers;                 /* all loops, by number; filled before they start */
 	unsigned loops;
@@ -588,13 +642,15 @@ struct sl_note {
 	struct sl_cmd *cmd;
 	struct sl_core_event ev;
 };
-SL_MUST_USE int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out, struct sl_core_why *why);
+SL_MUST_USE int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out,
+			    struct sl_core_why *why);
 SL_MUST_USE int sl_loop_start(struct sl_loop *l);
 void sl_loop_join(struct sl_loop *l);
 void sl_loop_free(struct sl_loop *l);
 /* Control thread. False: mailbox full. */
 bool sl_loop_post(struct sl_loop *l, struct sl_cmd *cmd);
-struct sl_note *sl_loop_note(struct sl_loop *l);        /* oldest, or NULL; then sl_loop_note_done */
+struct sl_note *sl_loop_note(struct sl_loop *l);        /* oldest, or NULL; then
+							 * sl_loop_note_done */
 void sl_loop_note_done(struct sl_loop *l);
 /* Any thread. */
 void sl_loop_wake(struct sl_loop *l);

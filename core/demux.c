@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — which protocol a datagram is of, and whose it is. */
+/* SPDX-License-Identifier: Apache-2.0
+ * core/demux.c — which protocol a datagram is of, and whose it is. */
 #include "core/core_int.h"
 
 struct class_row {
@@ -9,11 +10,8 @@ struct class_row {
 
 /* RFC 7983 section 7, with RFC 9443's ranges left as they are: QUIC is not spoken here. */
 static const struct class_row rows[] = {
-	{0, 3, SL_CLASS_STUN, 20},
-	{16, 19, SL_CLASS_ZRTP, 1},
-	{20, 63, SL_CLASS_DTLS, 13},
-	{64, 79, SL_CLASS_TURN, 4},
-	{128, 191, SL_CLASS_RTP, 8},
+	{0, 3, SL_CLASS_STUN, 20},  {16, 19, SL_CLASS_ZRTP, 1},	 {20, 63, SL_CLASS_DTLS, 13},
+	{64, 79, SL_CLASS_TURN, 4}, {128, 191, SL_CLASS_RTP, 8},
 };
 
 enum sl_class sl_classify(const uint8_t *data, size_t len, bool *truncated)
@@ -41,7 +39,8 @@ static struct sl_transport *stun_owner(struct sl_engine *e, const struct sl_in *
 	}
 	if (peek.class_ == SL_STUN_REQUEST || peek.class_ == SL_STUN_INDICATION) {
 		t = peek.local_ufrag.n > 0 && peek.local_ufrag.n <= SL_HASH_KEY_MAX
-			? sl_hash_get(&e->by_ufrag, peek.local_ufrag.p, peek.local_ufrag.n) : NULL;
+			    ? sl_hash_get(&e->by_ufrag, peek.local_ufrag.p, peek.local_ufrag.n)
+			    : NULL;
 		if (!t && peek.class_ == SL_STUN_INDICATION)
 			t = sl_hash_get(&e->by_path, &in->path, sizeof(in->path));
 		if (!t)
@@ -54,7 +53,8 @@ static struct sl_transport *stun_owner(struct sl_engine *e, const struct sl_in *
 	return t;
 }
 
-/* Everything but STUN counts only from an address that an authenticated check has come from (T03). */
+/* Everything but STUN counts only from an address that an authenticated check has come from (T03).
+ */
 static struct sl_transport *path_owner(struct sl_engine *e, const struct sl_in *in)
 {
 	struct sl_transport *t = sl_hash_get(&e->by_path, &in->path, sizeof(in->path));

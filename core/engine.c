@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — a media loop without its IO: set-up, the packet pool and the egress batch. */
+/* SPDX-License-Identifier: Apache-2.0
+ * core/engine.c — a media loop without its IO: set-up, the packet pool and the egress batch. */
 #include "core/core_int.h"
 #include "core/base/mem.h"
 
@@ -20,25 +21,31 @@ static int init_pools(struct sl_engine *e)
 {
 	const struct sl_engine_conf *c = &e->conf;
 	uint8_t loop = (uint8_t)c->loop;
-	int err = sl_pool_init(&e->transports, sizeof(struct sl_transport), c->max_transports, 16, loop | SL_ID_TRANSPORT);
+	int err = sl_pool_init(&e->transports, sizeof(struct sl_transport), c->max_transports, 16,
+			       loop | SL_ID_TRANSPORT);
 
 	if (!err)
-		err = sl_pool_init(&e->publishers, sizeof(struct sl_publisher), c->max_tracks, 32, loop);
+		err = sl_pool_init(&e->publishers, sizeof(struct sl_publisher), c->max_tracks, 32,
+				   loop);
 	if (!err)
-		err = sl_pool_init(&e->subscribers, sizeof(struct sl_subscriber), c->max_tracks, 32, loop | SL_ID_SUBSCRIBER);
+		err = sl_pool_init(&e->subscribers, sizeof(struct sl_subscriber), c->max_tracks, 32,
+				   loop | SL_ID_SUBSCRIBER);
 	if (!err)
-		err = sl_pool_init(&e->replicas, sizeof(struct sl_replica), c->max_tracks, 16, loop | SL_ID_INNER);
+		err = sl_pool_init(&e->replicas, sizeof(struct sl_replica), c->max_tracks, 16,
+				   loop | SL_ID_INNER);
 	if (!err)
-		err = sl_pool_init(&e->handshakes, sizeof(struct sl_hs), c->max_handshakes, 4, loop | SL_ID_INNER);
+		err = sl_pool_init(&e->handshakes, sizeof(struct sl_hs), c->max_handshakes, 4,
+				   loop | SL_ID_INNER);
 	if (!err)
-		err = sl_pool_init(&e->sources, sizeof(struct sl_source), c->max_tracks * 4, 64, loop | SL_ID_INNER);
+		err = sl_pool_init(&e->sources, sizeof(struct sl_source), c->max_tracks * 4, 64,
+				   loop | SL_ID_INNER);
 	if (!err)
 		err = sl_slab_init(&e->packets, SL_PKT_BLOCK, c->max_packets);
 	return err;
 }
 
-int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf, const struct sl_engine_io *io,
-		   const struct sl_rng *rng, int64_t now_us)
+int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf,
+		   const struct sl_engine_io *io, const struct sl_rng *rng, int64_t now_us)
 {
 	int err;
 
@@ -141,7 +148,8 @@ void sl_engine_close_all(struct sl_engine *e, int64_t now_us)
 
 /* ---- what has to be said, now or later ---- */
 
-static bool say_message(struct sl_engine *e, unsigned loop, enum sl_relay_type type, uint64_t publisher)
+static bool say_message(struct sl_engine *e, unsigned loop, enum sl_relay_type type,
+			uint64_t publisher)
 {
 	struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, loop, 0);
 
@@ -167,7 +175,8 @@ static void say_late(struct sl_engine *e)
 	while (e->late_count > 0) {
 		const struct sl_late *l = &e->late[e->late_first];
 
-		if (l->event ? !e->io.event(e->io.arg, &l->ev) : !say_message(e, l->loop, l->type, l->publisher))
+		if (l->event ? !e->io.event(e->io.arg, &l->ev)
+			     : !say_message(e, l->loop, l->type, l->publisher))
 			return;
 		e->late_first = (e->late_first + 1) % SL_LATE_MAX;
 		e->late_count--;
@@ -263,21 +272,31 @@ static void queue_op(struct sl_transport *t, struct sl_egress *slot, const struc
 	t->tx_bytes += op->hdr_len + op->payload_len;
 }
 
-void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len, const uint8_t *payload, size_t payload_len,
-		   uint64_t index, struct sl_pkt *held)
+void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len,
+		   const uint8_t *payload, size_t payload_len, uint64_t index, struct sl_pkt *held)
 {
 	slot->held = held ? sl_pkt_ref(held) : NULL;
-	queue_op(t, slot, &(struct sl_srtp_op){.hdr = slot->hdr, .hdr_len = hdr_len, .payload = payload,
-					       .payload_len = payload_len, .index = index});
+	queue_op(t, slot,
+		 &(struct sl_srtp_op){.hdr = slot->hdr,
+				      .hdr_len = hdr_len,
+				      .payload = payload,
+				      .payload_len = payload_len,
+				      .index = index});
 }
 
 void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
 {
 	SL_ASSERT(len >= 8);
 	sl_stat_inc(&t->eng->stats, SL_STAT_rtcp_out);
-	/* RFC 3711 section 3.4: 31 bits, one count per key; at three compounds a second it lasts for 22 years. */
-	queue_op(t, slot, &(struct sl_srtp_op){.hdr = slot->plain, .hdr_len = 8, .payload = slot->plain + 8,
-					       .payload_len = len - 8, .index = t->srtcp_index++ & 0x7fffffff, .rtcp = true});
+	/* RFC 3711 section 3.4: 31 bits, one count per key; at three compounds a second it lasts
+	 * for 22 years. */
+	queue_op(t, slot,
+		 &(struct sl_srtp_op){.hdr = slot->plain,
+				      .hdr_len = 8,
+				      .payload = slot->plain + 8,
+				      .payload_len = len - 8,
+				      .index = t->srtcp_index++ & 0x7fffffff,
+				      .rtcp = true});
 }
 
 void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len)
@@ -307,7 +326,8 @@ void sl_engine_flush(struct sl_engine *e)
 			sl_stat_inc(&e->stats, SL_STAT_srtp_seal_failed);
 			continue;
 		}
-		out[n++] = (struct sl_out){.path = e->egress[i].path, .data = op->out, .len = op->out_len};
+		out[n++] = (struct sl_out){
+			.path = e->egress[i].path, .data = op->out, .len = op->out_len};
 		bytes += op->out_len;
 	}
 	e->seal_count = 0;

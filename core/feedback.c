@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/feedback.c — RTCP: what peers report and ask for, and what we report and ask for.
- * Regular compounds (SR or RR, SDES, REMB) go out about once a second with the randomness of RFC 3550 section 6.2;
- * requests (NACK, PLI, FIR) and transport-cc feedback leave when they are due, reduced-size where negotiated. */
+ * Regular compounds (SR or RR, SDES, REMB) go out about once a second with the randomness of RFC
+ * 3550 section 6.2; requests (NACK, PLI, FIR) and transport-cc feedback leave when they are due,
+ * reduced-size where negotiated. */
 #include "core/core_int.h"
 
-enum { REPORT_US = 1000000, COMPOUND_MAX = 1200, BLOCKS = 31, NACKS = 200, TWCC_ROUNDS = 8, SR_ROOM = 80, RR_ROOM = 800,
-       REMB_ROOM = 100, RTT_MAX_MID32 = 10 * 65536, KEYFRAME_TRIES = 60, NO_WAY_US = 50000 };
+enum {
+	REPORT_US = 1000000,
+	COMPOUND_MAX = 1200,
+	BLOCKS = 31,
+	NACKS = 200,
+	TWCC_ROUNDS = 8,
+	SR_ROOM = 80,
+	RR_ROOM = 800,
+	REMB_ROOM = 100,
+	RTT_MAX_MID32 = 10 * 65536,
+	KEYFRAME_TRIES = 60,
+	NO_WAY_US = 50000
+};
 
 static const char cname[] = "sluice";
 
@@ -19,7 +31,8 @@ static void report_about_us(struct sl_transport *t, const struct sl_report *r)
 		sl_tx_report(&s->tx, r, t->eng->now_us);
 }
 
-/* The round trip to a peer, as its reports about us show it: publishers of the same transport ask again by it. */
+/* The round trip to a peer, as its reports about us show it: publishers of the same transport ask
+ * again by it. */
 static void share_rtt(struct sl_transport *t)
 {
 	int64_t rtt_us = t->rtt_us >= 0 ? t->rtt_us : sl_ice_rtt_us(&t->ice);
@@ -167,7 +180,8 @@ static const struct {
 	uint8_t type;
 	bool (*read)(struct sl_transport *t, const struct sl_rtcp *p, int64_t rx_us);
 } readers[] = {
-	{SL_RTCP_SR, on_sr}, {SL_RTCP_RR, on_rr}, {SL_RTCP_RTPFB, on_rtpfb}, {SL_RTCP_PSFB, on_psfb}, {SL_RTCP_XR, on_xr},
+	{SL_RTCP_SR, on_sr},	 {SL_RTCP_RR, on_rr}, {SL_RTCP_RTPFB, on_rtpfb},
+	{SL_RTCP_PSFB, on_psfb}, {SL_RTCP_XR, on_xr},
 };
 
 void sl_feedback_rtcp(struct sl_transport *t, const uint8_t *data, size_t len, int64_t rx_us)
@@ -189,7 +203,8 @@ void sl_feedback_rtcp(struct sl_transport *t, const uint8_t *data, size_t len, i
 
 /* ---- out ---- */
 
-/* RFC 3550 section 6.1: a compound begins with a report and names us; RFC 5506 lets feedback go without. */
+/* RFC 3550 section 6.1: a compound begins with a report and names us; RFC 5506 lets feedback go
+ * without. */
 static void begin_feedback(struct sl_transport *t, struct sl_wr *w)
 {
 	if (t->rsize)
@@ -249,7 +264,8 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 	struct sl_egress *slot;
 	struct sl_wr w;
 
-	/* Nobody listens, or nothing answers: whoever comes, or still waits when packets come, wants one again. */
+	/* Nobody listens, or nothing answers: whoever comes, or still waits when packets come,
+	 * wants one again. */
 	if ((!p->home && !p->loops) || p->keyframe_tries >= KEYFRAME_TRIES) {
 		sl_kf_arrived(&p->kf, e->now_us);
 		return;
@@ -298,23 +314,26 @@ void sl_feedback_twcc(struct sl_transport *t)
 		send_compound(t, slot, &w);
 	}
 	if (t->twcc)
-		sl_timer_arm(&e->wheel, &t->twcc_timer, SL_MAX(sl_twcc_rx_deadline_us(t->twcc), e->now_us + soonest_us));
+		sl_timer_arm(&e->wheel, &t->twcc_timer,
+			     SL_MAX(sl_twcc_rx_deadline_us(t->twcc), e->now_us + soonest_us));
 }
 
-/* Our time of the last packet that this subscriber got: by its publisher's clock, or by arrival before its first SR. */
+/* Our time of the last packet that this subscriber got: by its publisher's clock, or by arrival
+ * before its first SR. */
 static int64_t capture_us(const struct sl_subscriber *s)
 {
 	const struct sl_replica *r = s->replica;
 
 	if (!r || !r->has_clock || !r->clock_hz)
 		return s->last_rx_us;
-	return r->clock_us + sl_ticks_to_us(sl_seq32_diff(r->clock_rtp, s->last_ts_in), r->clock_hz);
+	return r->clock_us +
+	       sl_ticks_to_us(sl_seq32_diff(r->clock_rtp, s->last_ts_in), r->clock_hz);
 }
 
 /* A regular report may be larger than a datagram: then it goes on in the next one. */
 struct report {
 	struct sl_transport *t;
-	struct sl_egress *slot;         /* NULL: there is no way to the peer */
+	struct sl_egress *slot; /* NULL: there is no way to the peer */
 	struct sl_wr w;
 };
 
@@ -353,8 +372,9 @@ static void write_srs(struct report *r)
 
 		if (!s->tx.packets || !s->replica || s->fresh || !report_room(r, SR_ROOM))
 			continue;
-		sl_tx_sr(&s->tx, s->conf.ssrc, sl_ntp_from_us((uint64_t)(capture_us(s) + e->conf.ntp_offset_us)), s->last_ts_out,
-			 e->now_us, &si);
+		sl_tx_sr(&s->tx, s->conf.ssrc,
+			 sl_ntp_from_us((uint64_t)(capture_us(s) + e->conf.ntp_offset_us)),
+			 s->last_ts_out, e->now_us, &si);
 		sl_rtcp_write_sr(&r->w, &si, NULL, 0);
 		sl_rtcp_write_sdes(&r->w, s->conf.ssrc, s->conf.cname[0] ? s->conf.cname : cname);
 	}
@@ -368,8 +388,8 @@ static void flush_blocks(struct report *r, const struct sl_report *blocks, int c
 	sl_rtcp_write_sdes(&r->w, r->t->rtcp_ssrc, cname);
 }
 
-/* With our reference time (RFC 3611 section 4.4): the answer to it is the only way to learn the round trip to a peer
- * that we send no media to. */
+/* With our reference time (RFC 3611 section 4.4): the answer to it is the only way to learn the
+ * round trip to a peer that we send no media to. */
 static void write_rrs(struct report *r)
 {
 	struct sl_engine *e = r->t->eng;
@@ -393,10 +413,12 @@ static void write_rrs(struct report *r)
 	if (count > 0 || (r->slot && sl_wr_len(&r->w) == 0))
 		flush_blocks(r, blocks, count);
 	if (any && report_room(r, 20))
-		sl_rtcp_write_rrtr(&r->w, r->t->rtcp_ssrc, sl_ntp_from_us((uint64_t)(e->now_us + e->conf.ntp_offset_us)));
+		sl_rtcp_write_rrtr(&r->w, r->t->rtcp_ssrc,
+				   sl_ntp_from_us((uint64_t)(e->now_us + e->conf.ntp_offset_us)));
 }
 
-/* REMB where transport-cc was not agreed, or where somebody set a cap; halved while loss is over a tenth. */
+/* REMB where transport-cc was not agreed, or where somebody set a cap; halved while loss is over a
+ * tenth. */
 static void write_remb(struct report *r)
 {
 	struct sl_transport *t = r->t;
@@ -409,11 +431,13 @@ static void write_remb(struct report *r)
 		struct sl_publisher *p = SL_LIST_AT(n, struct sl_publisher, in_transport);
 		uint64_t cap = p->conf.max_bps ? p->conf.max_bps : conf->max_video_bps;
 
-		if (p->conf.kind != SL_VIDEO || !p->conf.remb || !p->ssrc || !cap || count == (int)SL_COUNT(ssrcs))
+		if (p->conf.kind != SL_VIDEO || !p->conf.remb || !p->ssrc || !cap ||
+		    count == (int)SL_COUNT(ssrcs))
 			continue;
 		if (p->conf.twcc && !p->conf.max_bps && !conf->cap_always)
 			continue;
-		p->cap_bps = (uint32_t)SL_MIN(p->fraction_lost > 25 ? cap / 2 : cap, (uint64_t)UINT32_MAX);
+		p->cap_bps = (uint32_t)SL_MIN(p->fraction_lost > 25 ? cap / 2 : cap,
+					      (uint64_t)UINT32_MAX);
 		bps += p->cap_bps;
 		ssrcs[count++] = p->ssrc;
 	}
@@ -439,8 +463,10 @@ void sl_feedback_report(struct sl_transport *t)
 	struct sl_engine *e = t->eng;
 	struct report r;
 
-	/* RFC 3550 section 6.2: half to one and a half of the interval, so that peers do not fall into step. */
-	sl_timer_arm(&e->wheel, &t->rtcp_timer, e->now_us + REPORT_US / 2 + sl_rng_u32(&e->rng) % REPORT_US);
+	/* RFC 3550 section 6.2: half to one and a half of the interval, so that peers do not fall
+	 * into step. */
+	sl_timer_arm(&e->wheel, &t->rtcp_timer,
+		     e->now_us + REPORT_US / 2 + sl_rng_u32(&e->rng) % REPORT_US);
 	report_begin(&r, t);
 	write_srs(&r);
 	write_rrs(&r);

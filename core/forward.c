@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/forward.c — the hot path: one packet to one subscriber.
- * Choose the payload type, map the numbers, write the header into an egress slot, point at the shared payload, and
- * queue the seal. The payload is copied only where bytes of it must differ (VP8 picture ids after a switch, RTX). */
+ * Choose the payload type, map the numbers, write the header into an egress slot, point at the
+ * shared payload, and queue the seal. The payload is copied only where bytes of it must differ (VP8
+ * picture ids after a switch, RTX). */
 #include "core/core_int.h"
 
 enum { WAIT_US = 3000000 };
@@ -9,7 +10,7 @@ enum { WAIT_US = 3000000 };
 struct body {
 	const uint8_t *p;
 	size_t n;
-	struct sl_pkt *held;            /* when p lies in the packet */
+	struct sl_pkt *held; /* when p lies in the packet */
 };
 
 static const struct sl_track_codec *by_codec(const struct sl_subscriber *s, uint8_t codec)
@@ -20,10 +21,12 @@ static const struct sl_track_codec *by_codec(const struct sl_subscriber *s, uint
 	return NULL;
 }
 
-static const struct sl_track_codec *by_format(const struct sl_subscriber *s, const struct sl_pkt *pkt)
+static const struct sl_track_codec *by_format(const struct sl_subscriber *s,
+					      const struct sl_pkt *pkt)
 {
 	for (size_t i = 0; i < s->conf.codec_count; i++)
-		if (s->conf.codecs[i].codec == (enum sl_codec)pkt->codec && s->conf.codecs[i].format == pkt->format)
+		if (s->conf.codecs[i].codec == (enum sl_codec)pkt->codec &&
+		    s->conf.codecs[i].format == pkt->format)
 			return &s->conf.codecs[i];
 	return NULL;
 }
@@ -31,8 +34,12 @@ static const struct sl_track_codec *by_format(const struct sl_subscriber *s, con
 static void tell_mismatch(struct sl_subscriber *s, const struct sl_pkt *pkt)
 {
 	struct sl_engine *e = s->t->eng;
-	struct sl_core_event ev = {.type = SL_EV_CODEC_MISMATCH, .transport = s->t->id, .tag = s->t->tag, .track = s->id,
-				   .publisher = s->replica->publisher, .codec = (enum sl_codec)pkt->codec};
+	struct sl_core_event ev = {.type = SL_EV_CODEC_MISMATCH,
+				   .transport = s->t->id,
+				   .tag = s->t->tag,
+				   .track = s->id,
+				   .publisher = s->replica->publisher,
+				   .codec = (enum sl_codec)pkt->codec};
 
 	sl_stat_inc(&e->stats, SL_STAT_rtp_no_codec);
 	if (s->mismatch_told)
@@ -42,7 +49,8 @@ static void tell_mismatch(struct sl_subscriber *s, const struct sl_pkt *pkt)
 }
 
 /* The subscriber's codec for this packet. A player without RED gets the Opus within. */
-static const struct sl_track_codec *find_codec(const struct sl_subscriber *s, const struct sl_pkt *pkt)
+static const struct sl_track_codec *find_codec(const struct sl_subscriber *s,
+					       const struct sl_pkt *pkt)
 {
 	const struct sl_track_codec *c = by_format(s, pkt);
 
@@ -55,7 +63,8 @@ static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const str
 	if (s->pt && s->pt_format == pkt->format && s->pt_codec == pkt->codec)
 		return s->pt;
 	/* The source changed its codec: go on at its next key frame. */
-	if (s->pt_codec && (s->conf.kind == SL_VIDEO || sl_codec_info((enum sl_codec)pkt->codec)->clock_hz != s->tx.clock_hz))
+	if (s->pt_codec && (s->conf.kind == SL_VIDEO ||
+			    sl_codec_info((enum sl_codec)pkt->codec)->clock_hz != s->tx.clock_hz))
 		s->fresh = true;
 	s->pt_format = pkt->format;
 	s->pt_codec = pkt->codec;
@@ -63,8 +72,9 @@ static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const str
 	return s->pt;
 }
 
-/* In payloads that are encrypted end to end (SFrame, insertable streams) no key frame shows: after three seconds of
- * asking, what comes is passed on as it is, and the player asks for a picture itself. */
+/* In payloads that are encrypted end to end (SFrame, insertable streams) no key frame shows: after
+ * three seconds of asking, what comes is passed on as it is, and the player asks for a picture
+ * itself. */
 static bool still_waiting(struct sl_subscriber *s)
 {
 	int64_t now_us = s->t->eng->now_us;
@@ -86,7 +96,8 @@ static bool begin(struct sl_subscriber *s, const struct sl_pkt *pkt)
 		return false;
 	}
 	s->waiting_us = 0;
-	sl_rewriter_switch(&s->rw, s->replica->publisher, pkt->seq, pkt->rtp.ts, clock_hz, e->now_us);
+	sl_rewriter_switch(&s->rw, s->replica->publisher, pkt->seq, pkt->rtp.ts, clock_hz,
+			   e->now_us);
 	if (pkt->vp8.desc_len)
 		sl_rewriter_set_vp8(&s->rw, &pkt->vp8);
 	s->tx.clock_hz = clock_hz;
@@ -105,8 +116,10 @@ static uint8_t *copy_body(struct sl_egress *slot, struct body *b)
 	return copy;
 }
 
-/* RFC 2198 section 3: each block is headed by a payload type, and the player numbers Opus in its own way. */
-static void red_body(const struct sl_subscriber *s, struct sl_egress *slot, const struct sl_track_codec *c, struct body *b)
+/* RFC 2198 section 3: each block is headed by a payload type, and the player numbers Opus in its
+ * own way. */
+static void red_body(const struct sl_subscriber *s, struct sl_egress *slot,
+		     const struct sl_track_codec *c, struct body *b)
 {
 	const struct sl_track_codec *opus = by_codec(s, SL_OPUS);
 	uint8_t pt;
@@ -129,10 +142,12 @@ static void red_body(const struct sl_subscriber *s, struct sl_egress *slot, cons
 }
 
 /* Payload as this subscriber gets it. */
-static struct body body_for(const struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, const struct sl_track_codec *c,
+static struct body body_for(const struct sl_subscriber *s, struct sl_egress *slot,
+			    struct sl_pkt *pkt, const struct sl_track_codec *c,
 			    const struct sl_epoch *ep)
 {
-	struct body b = {.p = pkt->data + pkt->rtp.payload_off, .n = pkt->rtp.payload_len, .held = pkt};
+	struct body b = {
+		.p = pkt->data + pkt->rtp.payload_off, .n = pkt->rtp.payload_len, .held = pkt};
 
 	if (pkt->codec == SL_RED_AUDIO)
 		red_body(s, slot, c, &b);
@@ -141,7 +156,8 @@ static struct body body_for(const struct sl_subscriber *s, struct sl_egress *slo
 	return b;
 }
 
-static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot, const struct sl_pkt *pkt, struct sl_hdr_out *h)
+static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot,
+			   const struct sl_pkt *pkt, struct sl_hdr_out *h)
 {
 	struct sl_transport *t = s->t;
 
@@ -153,7 +169,8 @@ static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot, cons
 	return sl_hdr_write(&s->hdr, pkt->data, &pkt->exts, h, slot->hdr);
 }
 
-static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt, const struct sl_rewritten *rw, size_t bytes)
+static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt,
+		     const struct sl_rewritten *rw, size_t bytes)
 {
 	s->last_ts_in = pkt->rtp.ts;
 	s->last_ts_out = rw->ts;
@@ -161,12 +178,15 @@ static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt, const st
 	sl_rate_add(&s->rate, bytes, s->t->eng->now_us);
 	sl_subscriber_sent(s, bytes);
 	if (s->sent)
-		s->sent[rw->seq % SL_RING] = (struct sl_sub_sent){.in = (uint32_t)pkt->seq, .out = (uint32_t)rw->seq,
-								  .epoch = s->rw.epochs[rw->epoch].number};
+		s->sent[rw->seq % SL_RING] =
+			(struct sl_sub_sent){.in = (uint32_t)pkt->seq,
+					     .out = (uint32_t)rw->seq,
+					     .epoch = s->rw.epochs[rw->epoch].number};
 	if (pkt->vp8.desc_len) {
 		const struct sl_epoch *ep = &s->rw.epochs[rw->epoch];
 
-		sl_rewriter_note_vp8(&s->rw, (uint16_t)(pkt->vp8.pic_id + ep->pic_id_add), (uint8_t)(pkt->vp8.tl0 + ep->tl0_add));
+		sl_rewriter_note_vp8(&s->rw, (uint16_t)(pkt->vp8.pic_id + ep->pic_id_add),
+				     (uint8_t)(pkt->vp8.tl0 + ep->tl0_add));
 	}
 }
 
@@ -191,7 +211,8 @@ void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
 		return;
 	}
 	b = body_for(s, slot, pkt, s->pt, &s->rw.epochs[rw.epoch]);
-	h = (struct sl_hdr_out){.ssrc = s->conf.ssrc, .ts = rw.ts, .seq = (uint16_t)rw.seq, .pt = s->pt->pt};
+	h = (struct sl_hdr_out){
+		.ssrc = s->conf.ssrc, .ts = rw.ts, .seq = (uint16_t)rw.seq, .pt = s->pt->pt};
 	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), b.p, b.n, rw.seq, b.held);
 	sl_tx_packet(&s->tx, b.n);
 	remember(s, pkt, &rw, b.n);
@@ -199,7 +220,8 @@ void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
 }
 
 /* RFC 4588: the original number, then the original payload, as a packet of the repair stream. */
-static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt, struct body b, struct sl_hdr_out h)
+static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt,
+			 struct body b, struct sl_hdr_out h)
 {
 	uint16_t original = h.seq;
 
@@ -208,10 +230,12 @@ static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct
 	h.ssrc = s->conf.rtx_ssrc;
 	h.seq = (uint16_t)s->rtx_seq;
 	sl_put16(slot->plain + SL_PATCH_MAX - 2, original);
-	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), slot->plain + SL_PATCH_MAX - 2, b.n + 2, s->rtx_seq++, NULL);
+	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), slot->plain + SL_PATCH_MAX - 2,
+		      b.n + 2, s->rtx_seq++, NULL);
 }
 
-/* T11: the same payload under the same index gives away nothing under AES-CM; with GCM it would give away the key. */
+/* T11: the same payload under the same index gives away nothing under AES-CM; with GCM it would
+ * give away the key. */
 static bool may_reuse_index(const struct sl_transport *t)
 {
 	enum sl_srtp_profile p = sl_srtp_key_profile(t->tx_key);
@@ -219,18 +243,22 @@ static bool may_reuse_index(const struct sl_transport *t)
 	return p != SL_SRTP_AEAD_AES128_GCM && p != SL_SRTP_AEAD_AES256_GCM;
 }
 
-void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep, uint64_t out)
+void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep,
+		      uint64_t out)
 {
 	struct sl_engine *e = s->t->eng;
 	struct sl_egress *slot = sl_egress_slot(s->t);
-	const struct sl_track_codec *c = find_codec(s, pkt);    /* the codec may have changed since */
+	const struct sl_track_codec *c = find_codec(s, pkt); /* the codec may have changed since */
 	struct sl_hdr_out h;
 	struct body b;
 
 	if (!slot || !c)
 		return;
 	b = body_for(s, slot, pkt, c, ep);
-	h = (struct sl_hdr_out){.ssrc = s->conf.ssrc, .ts = pkt->rtp.ts + ep->ts_add, .seq = (uint16_t)out, .pt = c->pt};
+	h = (struct sl_hdr_out){.ssrc = s->conf.ssrc,
+				.ts = pkt->rtp.ts + ep->ts_add,
+				.seq = (uint16_t)out,
+				.pt = c->pt};
 	if (c->rtx_pt && s->conf.rtx_ssrc) {
 		h.pt = c->rtx_pt;
 		again_by_rtx(s, slot, pkt, b, h);

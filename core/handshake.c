@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/handshake.c — the workers that do public-key cryptography, so that no media loop ever waits for it.
- * One queue in per loop and one per loop back, each with a single producer and a single consumer at a time: loops
- * never lock; workers lock among themselves to take a job or to give one back. They run at nice 10. */
+ * core/handshake.c — the workers that do public-key cryptography, so that no media loop ever waits
+ * for it. One queue in per loop and one per loop back, each with a single producer and a single
+ * consumer at a time: loops never lock; workers lock among themselves to take a job or to give one
+ * back. They run at nice 10. */
 #include "core/core_int.h"
 #include "core/base/mem.h"
 #include <pthread.h>
@@ -25,9 +26,9 @@ struct sl_hs_pool {
 	} workers[SL_CORE_LOOPS_MAX];
 	unsigned started;
 	bool stop;
-	uint32_t waiting;                       /* jobs submitted and not finished */
-	uint32_t step_us;                       /* smoothed cost of a step */
-	unsigned next;                          /* loop to look at first, in turn */
+	uint32_t waiting; /* jobs submitted and not finished */
+	uint32_t step_us; /* smoothed cost of a step */
+	unsigned next;	  /* loop to look at first, in turn */
 };
 
 /* ---- one step ---- */
@@ -115,7 +116,7 @@ static void give_back(struct sl_hs_pool *p, struct sl_hs *hs)
 
 	pthread_mutex_lock(&p->give);
 	slot = sl_ring_slot(&p->back[loop], 0);
-	SL_ASSERT(slot);                /* as large as the queue in, and a session has one job in flight */
+	SL_ASSERT(slot); /* as large as the queue in, and a session has one job in flight */
 	*slot = hs;
 	sl_ring_push(&p->back[loop]);
 	pthread_mutex_unlock(&p->give);
@@ -145,7 +146,8 @@ static void *work(void *arg)
 		began_us = sl_now_us();
 		sl_hs_run(hs, &w->rng);
 		took_us = sl_now_us() - began_us;
-		SL_STORE(&p->step_us, (uint32_t)((SL_LOAD(&p->step_us) * 7 + (uint64_t)took_us) / 8));
+		SL_STORE(&p->step_us,
+			 (uint32_t)((SL_LOAD(&p->step_us) * 7 + (uint64_t)took_us) / 8));
 		give_back(p, hs);
 	}
 	return NULL;

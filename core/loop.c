@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/loop.c — a media loop: the engine of engine.c on a thread of its own, with sockets, a clock and rings.
- * Every wake-up reads the clock once, feeds what came, runs the timers that are due, then seals and sends all of it. */
+ * core/loop.c — a media loop: the engine of engine.c on a thread of its own, with sockets, a clock
+ * and rings. Every wake-up reads the clock once, feeds what came, runs the timers that are due,
+ * then seals and sends all of it. */
 #include "core/core_int.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -24,16 +25,16 @@ struct sl_loop {
 	struct sl_socket sockets[SL_CORE_LOCALS_MAX];
 	size_t socket_count;
 	struct sl_udp_bufs *bufs;
-	struct sl_ring commands;                /* control thread → loop: struct sl_cmd * */
-	struct sl_ring notes;                   /* loop → control thread: struct sl_note */
-	struct sl_ring relay[SL_CORE_LOOPS_MAX];        /* from this loop to loop i */
+	struct sl_ring commands;		 /* control thread → loop: struct sl_cmd * */
+	struct sl_ring notes;			 /* loop → control thread: struct sl_note */
+	struct sl_ring relay[SL_CORE_LOOPS_MAX]; /* from this loop to loop i */
 	uv_loop_t uv;
 	uv_async_t async;
 	uv_timer_t timer;
 	pthread_t thread;
 	/* state */
 	bool uv_ready, started, stopping;
-	uint64_t relay_dirty;                   /* loops to wake at the end of this turn */
+	uint64_t relay_dirty; /* loops to wake at the end of this turn */
 	bool control_dirty;
 	int64_t timer_due_us, last_rx_us;
 };
@@ -55,8 +56,10 @@ static void io_send(void *arg, const struct sl_out *out, int n)
 
 	while (n > 0) {
 		int run = same_socket(out, n);
-		int sent = out[0].path.sock < l->socket_count
-			? sl_udp_send(&l->sockets[out[0].path.sock].udp, l->bufs, out, run) : 0;
+		int sent =
+			out[0].path.sock < l->socket_count
+				? sl_udp_send(&l->sockets[out[0].path.sock].udp, l->bufs, out, run)
+				: 0;
 
 		if (sent < run)
 			sl_stat_add(&l->engine.stats, SL_STAT_tx_dropped, (uint64_t)(run - sent));
@@ -91,7 +94,8 @@ static void io_relay_push(void *arg, unsigned loop)
 static bool io_event(void *arg, const struct sl_core_event *ev)
 {
 	struct sl_loop *l = arg;
-	struct sl_note *note = sl_ring_slot(&l->notes, ev->type == SL_EV_LEVEL ? NOTES / 2 : COMMANDS);
+	struct sl_note *note =
+		sl_ring_slot(&l->notes, ev->type == SL_EV_LEVEL ? NOTES / 2 : COMMANDS);
 
 	if (!note)
 		return false;
@@ -117,7 +121,8 @@ static void arm_timer(struct sl_loop *l, int64_t now_us)
 	if (due_us == SL_NEVER)
 		uv_timer_stop(&l->timer);
 	else
-		uv_timer_start(&l->timer, on_timer, left_us > 0 ? (uint64_t)(left_us + SL_MS - 1) / SL_MS : 0, 0);
+		uv_timer_start(&l->timer, on_timer,
+			       left_us > 0 ? (uint64_t)(left_us + SL_MS - 1) / SL_MS : 0, 0);
 }
 
 static void finish(struct sl_loop *l, int64_t now_us)
@@ -179,7 +184,7 @@ static void run_commands(struct sl_loop *l, int64_t now_us)
 		sl_engine_command(&l->engine, cmd, now_us);
 		l->stopping |= cmd->type == SL_CMD_STOP;
 		note = sl_ring_slot(&l->notes, 0);
-		SL_ASSERT(note);        /* room is kept for every command under way */
+		SL_ASSERT(note); /* room is kept for every command under way */
 		note->cmd = cmd;
 		sl_ring_push(&l->notes);
 		l->control_dirty = true;
@@ -258,8 +263,11 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 		l->socket_count++;
 		s->loop = l;
 		s->udp.index = (uint32_t)i;
-		ec->locals[i] = (struct sl_ice_cand){.addr = s->udp.local, .sock = (uint32_t)i, .type = SL_ICE_HOST,
-						     .priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i))};
+		ec->locals[i] = (struct sl_ice_cand){
+			.addr = s->udp.local,
+			.sock = (uint32_t)i,
+			.type = SL_ICE_HOST,
+			.priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i))};
 		sl_fmt(ec->locals[i].foundation, sizeof(ec->locals[i].foundation), "%zu", i + 1);
 		ec->allow_loopback |= sl_addr_is_loopback(&s->udp.local);
 	}
@@ -275,7 +283,8 @@ static int init_rings(struct sl_loop *l)
 		err = sl_ring_init(&l->notes, sizeof(struct sl_note), NOTES);
 	for (unsigned i = 0; i < l->conf.loops && !err; i++)
 		if (i != l->conf.engine.loop)
-			err = sl_ring_init(&l->relay[i], sizeof(struct sl_relay_msg), SL_RELAY_SLOTS);
+			err = sl_ring_init(&l->relay[i], sizeof(struct sl_relay_msg),
+					   SL_RELAY_SLOTS);
 	return err;
 }
 
@@ -299,8 +308,12 @@ static int init_uv(struct sl_loop *l)
 int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out, struct sl_core_why *why)
 {
 	struct sl_loop *l = sl_zalloc(sizeof(*l));
-	struct sl_engine_io io = {.arg = l, .send = io_send, .handshake = io_handshake, .relay_slot = io_relay_slot,
-				  .relay_push = io_relay_push, .event = io_event};
+	struct sl_engine_io io = {.arg = l,
+				  .send = io_send,
+				  .handshake = io_handshake,
+				  .relay_slot = io_relay_slot,
+				  .relay_push = io_relay_push,
+				  .event = io_event};
 	int err;
 
 	if (!l)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/main.c — the composition root: options, start, signals, end.
- * SIGTERM drains: no new sessions, then at most `drain_s` for those that are there, then a clean end. SIGINT or a
- * second SIGTERM ends at once. SIGHUP reads http.cert and http.key again. Exit status 0 for each clean end. */
+ * SIGTERM drains: no new sessions, then at most `drain_s` for those that are there, then a clean
+ * end. SIGINT or a second SIGTERM ends at once. SIGHUP reads http.cert and http.key again. Exit
+ * status 0 for each clean end. */
 #include "api/api.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -48,7 +49,8 @@ static void on_event(void *arg, const struct sl_core_event *ev)
 
 static void stop(struct server *s, const char *why)
 {
-	SL_LOG(INFO, MAIN, "stopping", SL_KS("why", why), SL_KU("sessions", sl_api_sessions(s->api)));
+	SL_LOG(INFO, MAIN, "stopping", SL_KS("why", why),
+	       SL_KU("sessions", sl_api_sessions(s->api)));
 	uv_stop(&s->loop);
 }
 
@@ -72,7 +74,8 @@ static void on_term(struct server *s)
 	s->draining = true;
 	s->drain_left_ms = s->conf.drain_us / SL_MS;
 	sl_api_drain(s->api);
-	SL_LOG(INFO, MAIN, "draining", SL_KU("sessions", sl_api_sessions(s->api)), SL_KI("at_most_s", s->conf.drain_us / SL_SEC));
+	SL_LOG(INFO, MAIN, "draining", SL_KU("sessions", sl_api_sessions(s->api)),
+	       SL_KI("at_most_s", s->conf.drain_us / SL_SEC));
 	uv_timer_start(&s->drain, on_drain, 0, DRAIN_LOOK_MS);
 }
 
@@ -130,7 +133,8 @@ static void say_loop(const struct server *s, unsigned loop)
 	size_t n = sl_core_sockets(s->core, loop, at, SL_CORE_LOCALS_MAX);
 	char text[SL_ADDR_TEXT];
 
-	printf("%s{\"loop\":%u,\"port\":%u,\"addresses\":[", loop ? "," : "", loop, sl_core_port(s->core, loop));
+	printf("%s{\"loop\":%u,\"port\":%u,\"addresses\":[", loop ? "," : "", loop,
+	       sl_core_port(s->core, loop));
 	for (size_t i = 0; i < n; i++)
 		printf("%s\"%s\"", i ? "," : "", sl_addr_text(&at[i], text));
 	printf("]}");
@@ -143,8 +147,10 @@ static void say_ready(struct server *s)
 	uint16_t port = sl_api_port(s->api);
 	const char *scheme = s->conf.http.cert[0] ? "https" : "http";
 
-	printf("{\"ready\":true,\"version\":\"%s\",\"pid\":%d,\"http\":{\"url\":\"%s://%s:%u/\",\"port\":%u},\"media\":[", SLUICE_VERSION,
-	       (int)getpid(), scheme, host_for_url(&s->conf, host), port, port);
+	printf("{\"ready\":true,\"version\":\"%s\",\"pid\":%d,"
+	       "\"http\":{\"url\":\"%s://%s:%u/\","
+	       "\"port\":%u},\"media\":[",
+	       SLUICE_VERSION, (int)getpid(), scheme, host_for_url(&s->conf, host), port, port);
 	for (unsigned i = 0; i < sl_core_loops(s->core); i++)
 		say_loop(s, i);
 	printf("]}\n");
@@ -162,7 +168,8 @@ static int start(struct server *s)
 		err = sl_api_new(&s->conf, s->core, &s->loop, &s->rng, &s->api, &why);
 	if (!err)
 		return SL_OK;
-	SL_LOG(ERROR, MAIN, "cannot start", SL_KS("why", why.text[0] ? why.text : sl_strerror(err)));
+	SL_LOG(ERROR, MAIN, "cannot start",
+	       SL_KS("why", why.text[0] ? why.text : sl_strerror(err)));
 	return err;
 }
 
@@ -187,13 +194,15 @@ static int serve(struct server *s)
 
 	guard_secrets();
 	signal(SIGPIPE, SIG_IGN);
-	if (uv_loop_init(&s->loop) < 0 || sl_log_start(STDERR_FILENO, strcmp(s->conf.log.format, "json") == 0) < 0) {
+	if (uv_loop_init(&s->loop) < 0 ||
+	    sl_log_start(STDERR_FILENO, strcmp(s->conf.log.format, "json") == 0) < 0) {
 		fprintf(stderr, "sluice: out of memory\n");
 		return EXIT_FAILURE;
 	}
 	err = sl_rng_system_new(&s->rng);
 	if (err)
-		SL_LOG(ERROR, MAIN, "the system gives no randomness", SL_KS("why", sl_strerror(err)));
+		SL_LOG(ERROR, MAIN, "the system gives no randomness",
+		       SL_KS("why", sl_strerror(err)));
 	else
 		err = start(s);
 	if (!err) {
@@ -221,8 +230,10 @@ static int print(void (*write)(struct sl_buf *))
 /* ---- sluice token ---- */
 
 static const char token_usage[] =
-	"Usage: sluice token --room ROOM --participant NAME [--rights publish,subscribe,admin] [--ttl SECONDS]\n"
-	"       [--config FILE] [--http.jwt_key KEY]\n\nPrints a join token for a user of the room, signed with http.jwt_key.\n";
+	"Usage: sluice token --room ROOM --participant NAME "
+	"[--rights publish,subscribe,admin] [--ttl SECONDS]\n"
+	"       [--config FILE] [--http.jwt_key KEY]\n\n"
+	"Prints a join token for a user of the room, signed with http.jwt_key.\n";
 
 struct token_args {
 	const char *room, *participant, *rights, *ttl;
@@ -233,7 +244,10 @@ static int take_token_args(int argc, char **argv, struct token_args *a)
 {
 	const struct {
 		const char *flag, **value;
-	} flags[] = {{"--room", &a->room}, {"--participant", &a->participant}, {"--rights", &a->rights}, {"--ttl", &a->ttl}};
+	} flags[] = {{"--room", &a->room},
+		     {"--participant", &a->participant},
+		     {"--rights", &a->rights},
+		     {"--ttl", &a->ttl}};
 	int left = 1;
 
 	for (int i = 2; i < argc; i++) {
@@ -263,16 +277,18 @@ static int make_token(int argc, char **argv)
 	uint32_t ttl_s;
 
 	argc = take_token_args(argc, argv, &a);
-	if (argc < 0 || !a.room || !a.participant || !sl_str_u32(sl_str_z(a.ttl), 10 * 365 * 86400, &ttl_s) || !ttl_s) {
+	if (argc < 0 || !a.room || !a.participant ||
+	    !sl_str_u32(sl_str_z(a.ttl), 10 * 365 * 86400, &ttl_s) || !ttl_s) {
 		fputs(token_usage, stderr);
 		return 2;
 	}
-	if (sl_config_load(&conf, argc, argv, environ, &action, &e) < 0 || action != SL_CONFIG_RUN) {
+	if (sl_config_load(&conf, argc, argv, environ, &action, &e) < 0 ||
+	    action != SL_CONFIG_RUN) {
 		fprintf(stderr, "sluice: %s\n", e.text[0] ? e.text : token_usage);
 		return 2;
 	}
-	if (sl_api_make_token(&conf, a.room, a.participant, a.rights, ttl_s, (int64_t)time(NULL) * SL_SEC, token, sizeof(token),
-			      &why) < 0) {
+	if (sl_api_make_token(&conf, a.room, a.participant, a.rights, ttl_s,
+			      (int64_t)time(NULL) * SL_SEC, token, sizeof(token), &why) < 0) {
 		fprintf(stderr, "sluice: %s\n", why.text);
 		return 2;
 	}
@@ -296,8 +312,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (sl_log_set_levels(sl_str_z(s.conf.log.level)) < 0) {
-		fprintf(stderr, "sluice: log.level: use error, warn, info or debug, also by module: "
-				"warn,ice=debug\n");
+		fprintf(stderr,
+			"sluice: log.level: use error, warn, info or debug, also by module: "
+			"warn,ice=debug\n");
 		return 2;
 	}
 	switch (action) {

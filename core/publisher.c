@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/publisher.c — an inbound track: what its packets go through once, before anybody gets them.
- * A packet is counted, checked for repetition, given its dense number (gaps of padding-only packets closed), looked
- * at for a key frame, and handed to this loop's replica and to the ring of every other loop with subscribers. */
+ * A packet is counted, checked for repetition, given its dense number (gaps of padding-only packets
+ * closed), looked at for a key frame, and handed to this loop's replica and to the ring of every
+ * other loop with subscribers. */
 #include "core/core_int.h"
 #include "core/base/mem.h"
 
@@ -78,7 +79,8 @@ int sl_publisher_new(struct sl_transport *t, const struct sl_track_conf *conf, u
 	sl_gap_init(&p->gap);
 	sl_kf_init(&p->kf);
 	index_codecs(p);
-	sl_rx_init(&p->rx, conf->codec_count ? sl_codec_info(conf->codecs[0].codec)->clock_hz : 90000);
+	sl_rx_init(&p->rx,
+		   conf->codec_count ? sl_codec_info(conf->codecs[0].codec)->clock_hz : 90000);
 	if (init_feedback(p) < 0) {
 		sl_publisher_free(p);
 		return SL_ENOMEM;
@@ -116,9 +118,13 @@ static enum mid mid_of(const struct sl_publisher *p, const struct sl_pkt *pkt)
 	struct sl_exts exts;
 	size_t n = strlen(p->conf.mid);
 
-	if (sl_ext_read(pkt->data, &pkt->rtp, &p->conf.exts, &exts) <= 0 || !sl_ext_has(&exts, SL_EXT_MID))
+	if (sl_ext_read(pkt->data, &pkt->rtp, &p->conf.exts, &exts) <= 0 ||
+	    !sl_ext_has(&exts, SL_EXT_MID))
 		return MID_ABSENT;
-	return exts.len[SL_EXT_MID] == n && memcmp(pkt->data + exts.off[SL_EXT_MID], p->conf.mid, n) == 0 ? MID_OURS : MID_OTHER;
+	return exts.len[SL_EXT_MID] == n &&
+			       memcmp(pkt->data + exts.off[SL_EXT_MID], p->conf.mid, n) == 0
+		       ? MID_OURS
+		       : MID_OTHER;
 }
 
 static struct sl_publisher *by_ssrc(struct sl_transport *t, uint32_t ssrc)
@@ -172,7 +178,8 @@ static void new_run(struct sl_publisher *p, uint16_t first)
 	sl_publisher_want_keyframe(p);
 }
 
-/* A track goes on under another SSRC. The old one's replay windows stay, or its packets could be played again (T09). */
+/* A track goes on under another SSRC. The old one's replay windows stay, or its packets could be
+ * played again (T09). */
 static void change_ssrc(struct sl_publisher *p, const struct sl_pkt *pkt, bool rtx)
 {
 	uint32_t *mine = rtx ? &p->rtx_ssrc : &p->ssrc;
@@ -187,14 +194,15 @@ static void change_ssrc(struct sl_publisher *p, const struct sl_pkt *pkt, bool r
 	*mine = pkt->rtp.ssrc;
 }
 
-/* A packet of an SSRC that was given up is a late one, or one held back, and no change back to it, unless it is a new
- * one after a while. */
+/* A packet of an SSRC that was given up is a late one, or one held back, and no change back to it,
+ * unless it is a new one after a while. */
 static bool is_late(struct sl_transport *t, const struct sl_pkt *pkt)
 {
 	const struct sl_source *src = sl_transport_source(t, pkt->rtp.ssrc);
 
-	return src && src->rtp.started && (t->eng->now_us - src->used_us < RETIRED_US ||
-					   sl_srtp_rx_index(&src->rtp, pkt->rtp.seq) <= src->rtp.top);
+	return src && src->rtp.started &&
+	       (t->eng->now_us - src->used_us < RETIRED_US ||
+		sl_srtp_rx_index(&src->rtp, pkt->rtp.seq) <= src->rtp.top);
 }
 
 struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_pkt *pkt, bool *rtx)
@@ -212,7 +220,8 @@ struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_p
 
 /* ---- a packet ---- */
 
-/* RFC 4588 section 4: becomes the packet that it repeats. The bytes stay where they are; the offsets move. */
+/* RFC 4588 section 4: becomes the packet that it repeats. The bytes stay where they are; the
+ * offsets move. */
 static bool unwrap_rtx(struct sl_publisher *p, struct sl_pkt *pkt, const struct sl_track_codec *c)
 {
 	uint16_t osn;
@@ -220,7 +229,7 @@ static bool unwrap_rtx(struct sl_publisher *p, struct sl_pkt *pkt, const struct 
 	uint16_t len;
 
 	if (pkt->rtp.payload_len == 0 || sl_rtx_read(pkt->data, &pkt->rtp, &osn, &off, &len) < 0)
-		return false;           /* a probe of nothing but padding */
+		return false; /* a probe of nothing but padding */
 	pkt->rtp.seq = osn;
 	pkt->rtp.payload_off = off;
 	pkt->rtp.payload_len = len;
@@ -235,17 +244,20 @@ static void note_twcc(struct sl_publisher *p, const struct sl_pkt *pkt)
 {
 	struct sl_transport *t = p->t;
 
-	if (!t->twcc || !p->conf.twcc || !sl_ext_has(&pkt->exts, SL_EXT_TWCC) || pkt->exts.len[SL_EXT_TWCC] != 2)
+	if (!t->twcc || !p->conf.twcc || !sl_ext_has(&pkt->exts, SL_EXT_TWCC) ||
+	    pkt->exts.len[SL_EXT_TWCC] != 2)
 		return;
 	t->twcc_media = p->ssrc;
-	sl_twcc_rx_packet(t->twcc, sl_get16(pkt->data + pkt->exts.off[SL_EXT_TWCC]), pkt->rx_us, t->eng->now_us);
+	sl_twcc_rx_packet(t->twcc, sl_get16(pkt->data + pkt->exts.off[SL_EXT_TWCC]), pkt->rx_us,
+			  t->eng->now_us);
 	sl_timer_arm_by(&t->eng->wheel, &t->twcc_timer, sl_twcc_rx_deadline_us(t->twcc));
 }
 
 static void note_level(struct sl_publisher *p, const struct sl_pkt *pkt)
 {
 	struct sl_engine *e = p->t->eng;
-	struct sl_core_event ev = {.type = SL_EV_LEVEL, .transport = p->t->id, .tag = p->t->tag, .track = p->id};
+	struct sl_core_event ev = {
+		.type = SL_EV_LEVEL, .transport = p->t->id, .tag = p->t->tag, .track = p->id};
 	uint8_t level;
 	bool voice;
 
@@ -273,9 +285,10 @@ static void look_inside(struct sl_publisher *p, struct sl_pkt *pkt, const struct
 		return;
 	if (c->codec == SL_VP8 && sl_vp8_read(payload, pkt->rtp.payload_len, &pkt->vp8) < 0)
 		pkt->vp8.desc_len = 0;
-	pkt->keyframe = sl_is_keyframe(c->codec, payload, pkt->rtp.payload_len,
-				       has_dd ? pkt->data + pkt->exts.off[SL_EXT_DEPENDENCY_DESCRIPTOR] : NULL,
-				       has_dd ? pkt->exts.len[SL_EXT_DEPENDENCY_DESCRIPTOR] : 0);
+	pkt->keyframe = sl_is_keyframe(
+		c->codec, payload, pkt->rtp.payload_len,
+		has_dd ? pkt->data + pkt->exts.off[SL_EXT_DEPENDENCY_DESCRIPTOR] : NULL,
+		has_dd ? pkt->exts.len[SL_EXT_DEPENDENCY_DESCRIPTOR] : 0);
 	if (!pkt->keyframe)
 		return;
 	p->keyframes++;
@@ -318,7 +331,8 @@ static int64_t number(struct sl_publisher *p, const struct sl_pkt *pkt, bool rtx
 	if (rtx)
 		seq = p->rx.started ? (int64_t)sl_seq16_extend(p->rx.top, pkt->rtp.seq) : SL_ERANGE;
 	else
-		seq = sl_rx_packet(&p->rx, pkt->rtp.seq, pkt->rtp.ts, pkt->rtp.payload_len, pkt->rx_us);
+		seq = sl_rx_packet(&p->rx, pkt->rtp.seq, pkt->rtp.ts, pkt->rtp.payload_len,
+				   pkt->rx_us);
 	if (seq < 0) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_late);
 		sl_drop(p->t, SL_DROP_late);
@@ -343,7 +357,11 @@ static bool is_interlude(const struct sl_track_codec *c)
 
 static void tell_media(struct sl_publisher *p, const struct sl_track_codec *c)
 {
-	struct sl_core_event ev = {.type = SL_EV_MEDIA, .transport = p->t->id, .tag = p->t->tag, .track = p->id, .codec = c->codec};
+	struct sl_core_event ev = {.type = SL_EV_MEDIA,
+				   .transport = p->t->id,
+				   .tag = p->t->tag,
+				   .track = p->id,
+				   .codec = c->codec};
 
 	if (is_interlude(c) || (p->seen && p->codec == c->codec))
 		return;
@@ -353,7 +371,8 @@ static void tell_media(struct sl_publisher *p, const struct sl_track_codec *c)
 	sl_engine_event(p->t->eng, &ev);
 }
 
-static void accept(struct sl_publisher *p, struct sl_pkt *pkt, const struct sl_track_codec *c, bool rtx)
+static void accept(struct sl_publisher *p, struct sl_pkt *pkt, const struct sl_track_codec *c,
+		   bool rtx)
 {
 	struct sl_engine *e = p->t->eng;
 	int64_t seq = number(p, pkt, rtx);

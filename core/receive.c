@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/receive.c — SRTP and SRTCP in: collect a batch, open it at once, hand out what is authentic.
- * Nothing of a packet is used before it authenticates (T02). Replay and index are looked at before, to give the
- * transform its index, and again after, because an earlier packet of the same batch may have moved the window. */
+ * Nothing of a packet is used before it authenticates (T02). Replay and index are looked at before,
+ * to give the transform its index, and again after, because an earlier packet of the same batch may
+ * have moved the window. */
 #include "core/core_int.h"
 
 enum { UNKNOWN_PER_SECOND = 50 };
@@ -29,7 +30,8 @@ static bool may_look_at_unknown(struct sl_transport *t)
 	return true;
 }
 
-static bool rtp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pending *p, struct sl_srtp_op *op)
+static bool rtp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pending *p,
+		   struct sl_srtp_op *op)
 {
 	struct sl_rtp rtp;
 	static const struct sl_srtp_rx none;
@@ -50,7 +52,8 @@ static bool rtp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pen
 	return true;
 }
 
-static bool rtcp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pending *p, struct sl_srtp_op *op)
+static bool rtcp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pending *p,
+		    struct sl_srtp_op *op)
 {
 	uint32_t index;
 
@@ -94,8 +97,12 @@ void sl_receive_srtp(struct sl_transport *t, const struct sl_in *in)
 		sl_stat_inc(&e->stats, SL_STAT_demux_truncated);
 		return;
 	}
-	*p = (struct sl_pending){.t = t, .path = in->path, .rtcp = sl_is_rtcp(in->data, in->len), .data = in->data,
-				 .len = in->len, .rx_us = in->rx_us};
+	*p = (struct sl_pending){.t = t,
+				 .path = in->path,
+				 .rtcp = sl_is_rtcp(in->data, in->len),
+				 .data = in->data,
+				 .len = in->len,
+				 .rx_us = in->rx_us};
 	*op = (struct sl_srtp_op){.key = t->rx_key, .hdr = in->data, .hdr_len = in->len};
 	if (p->rtcp ? !rtcp_op(t, in, p, op) : !rtp_op(t, in, p, op))
 		return;
@@ -196,7 +203,7 @@ static void rtp_opened(struct sl_engine *e, struct sl_pending *p, const struct s
 		return;
 	sl_srtp_rx_accept(&src->rtp, op->index);
 	src->used_us = e->now_us;
-	p->pkt = NULL;                  /* the reference goes on */
+	p->pkt = NULL; /* the reference goes on */
 	sl_publisher_packet(src->pub, src, pkt);
 }
 

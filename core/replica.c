@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/replica.c — what one loop knows of a publisher: the ring of shared packets that its subscribers read and
- * retransmissions are answered from, and the way back for key-frame requests. */
+ * core/replica.c — what one loop knows of a publisher: the ring of shared packets that its
+ * subscribers read and retransmissions are answered from, and the way back for key-frame requests.
+ */
 #include "core/core_int.h"
 
 enum { KEEP_US = 1000000, KEYFRAME_EVERY_US = 250000, LEAP = 3000 };
@@ -162,7 +163,8 @@ static void make_room(struct sl_replica *r, uint64_t seq)
 	}
 }
 
-/* Its publisher goes on under another SSRC, or after a leap: timestamps and clock mean something else from here. */
+/* Its publisher goes on under another SSRC, or after a leap: timestamps and clock mean something
+ * else from here. */
 static void begin_anew(struct sl_replica *r)
 {
 	r->has_clock = false;
@@ -170,7 +172,8 @@ static void begin_anew(struct sl_replica *r)
 		SL_LIST_AT(n, struct sl_subscriber, in_replica)->fresh = true;
 }
 
-/* When the key frame that a subscriber waits for came late, what lies behind it is here already and goes out with it. */
+/* When the key frame that a subscriber waits for came late, what lies behind it is here already and
+ * goes out with it. */
 static void forward(struct sl_replica *r, struct sl_subscriber *s, struct sl_pkt *pkt)
 {
 	bool waited = s->fresh;
@@ -197,7 +200,7 @@ void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
 			sl_stat_inc(&e->stats, SL_STAT_rtp_late);
 			return;
 		}
-		r->oldest = pkt->seq;   /* the slots between were emptied by age and are free */
+		r->oldest = pkt->seq; /* the slots between were emptied by age and are free */
 	}
 	make_room(r, pkt->seq);
 	if (*slot(r, pkt->seq)) {
@@ -221,7 +224,8 @@ void sl_replica_reclaim(struct sl_engine *e)
 	struct sl_replica *r;
 
 	while ((r = sl_pool_next(&e->replicas, &cursor, &id)))
-		for (uint64_t until = r->started ? (r->oldest + r->top) / 2 + 1 : 0; r->oldest < until;)
+		for (uint64_t until = r->started ? (r->oldest + r->top) / 2 + 1 : 0;
+		     r->oldest < until;)
 			drop_oldest(r);
 }
 
@@ -295,7 +299,8 @@ static void relay_to_publisher(struct sl_engine *e, unsigned from, const struct 
 		sl_engine_tell(e, from, SL_RELAY_GONE, m->publisher);
 }
 
-void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *m, int64_t now_us)
+void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *m,
+		     int64_t now_us)
 {
 	struct sl_replica *r;
 

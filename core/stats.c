@@ -23,12 +23,24 @@ static void publisher_stats(struct sl_publisher *p, struct sl_track_stats *out)
 	int64_t now_us = p->t->eng->now_us;
 
 	sl_rate_roll(&p->rate, now_us);
-	*out = (struct sl_track_stats){.id = p->id, .publish = true, .paused = p->paused, .kind = p->conf.kind,
-				       .codec = p->seen ? (enum sl_codec)p->codec : SL_CODEC_NONE, .ssrc = p->ssrc,
-				       .packets = p->rx.packets, .bytes = p->rx.bytes, .lost = sl_rx_lost(&p->rx),
-				       .retransmitted = p->recovered, .nacks = p->nacks, .plis = p->plis, .keyframes = p->keyframes,
-				       .jitter_us = sl_rx_jitter_us(&p->rx), .rtt_us = p->t->rtt_us,
-				       .silent_us = silent_us(p->last_us, now_us), .bps = p->rate.bps, .cap_bps = p->cap_bps};
+	*out = (struct sl_track_stats){.id = p->id,
+				       .publish = true,
+				       .paused = p->paused,
+				       .kind = p->conf.kind,
+				       .codec = p->seen ? (enum sl_codec)p->codec : SL_CODEC_NONE,
+				       .ssrc = p->ssrc,
+				       .packets = p->rx.packets,
+				       .bytes = p->rx.bytes,
+				       .lost = sl_rx_lost(&p->rx),
+				       .retransmitted = p->recovered,
+				       .nacks = p->nacks,
+				       .plis = p->plis,
+				       .keyframes = p->keyframes,
+				       .jitter_us = sl_rx_jitter_us(&p->rx),
+				       .rtt_us = p->t->rtt_us,
+				       .silent_us = silent_us(p->last_us, now_us),
+				       .bps = p->rate.bps,
+				       .cap_bps = p->cap_bps};
 }
 
 static void subscriber_stats(struct sl_subscriber *s, struct sl_track_stats *out)
@@ -36,12 +48,24 @@ static void subscriber_stats(struct sl_subscriber *s, struct sl_track_stats *out
 	int64_t now_us = s->t->eng->now_us;
 
 	sl_rate_roll(&s->rate, now_us);
-	*out = (struct sl_track_stats){.id = s->id, .publisher = s->replica ? s->replica->publisher : 0, .paused = s->paused,
-				       .waiting = s->replica && s->conf.kind == SL_VIDEO && s->fresh, .mismatch = s->mismatch_told,
-				       .kind = s->conf.kind, .codec = s->pt ? s->pt->codec : SL_CODEC_NONE, .ssrc = s->conf.ssrc,
-				       .packets = s->tx.packets, .bytes = s->tx.bytes, .lost = (uint64_t)SL_MAX(s->tx.lost, 0),
-				       .retransmitted = s->again_packets, .nacks = s->nacks, .plis = s->plis, .rtt_us = s->tx.rtt_us,
-				       .silent_us = silent_us(s->last_rx_us, now_us), .bps = s->rate.bps};
+	*out = (struct sl_track_stats){.id = s->id,
+				       .publisher = s->replica ? s->replica->publisher : 0,
+				       .paused = s->paused,
+				       .waiting =
+					       s->replica && s->conf.kind == SL_VIDEO && s->fresh,
+				       .mismatch = s->mismatch_told,
+				       .kind = s->conf.kind,
+				       .codec = s->pt ? s->pt->codec : SL_CODEC_NONE,
+				       .ssrc = s->conf.ssrc,
+				       .packets = s->tx.packets,
+				       .bytes = s->tx.bytes,
+				       .lost = (uint64_t)SL_MAX(s->tx.lost, 0),
+				       .retransmitted = s->again_packets,
+				       .nacks = s->nacks,
+				       .plis = s->plis,
+				       .rtt_us = s->tx.rtt_us,
+				       .silent_us = silent_us(s->last_rx_us, now_us),
+				       .bps = s->rate.bps};
 }
 
 static void pair_stats(const struct sl_transport *t, struct sl_transport_stats *out)
@@ -55,9 +79,14 @@ static void pair_stats(const struct sl_transport *t, struct sl_transport_stats *
 		const struct sl_ice_pair_info *p = &pairs[i];
 		struct sl_pair_stats *to = &out->pairs[i];
 
-		*to = (struct sl_pair_stats){.remote = p->path.remote, .selected = p->selected, .nominated = p->nominated,
-					     .valid = p->valid, .checks_in = p->requests_in, .checks_out = p->checks_sent,
-					     .answers_in = p->responses_in, .rtt_us = p->rtt_us};
+		*to = (struct sl_pair_stats){.remote = p->path.remote,
+					     .selected = p->selected,
+					     .nominated = p->nominated,
+					     .valid = p->valid,
+					     .checks_in = p->requests_in,
+					     .checks_out = p->checks_sent,
+					     .answers_in = p->responses_in,
+					     .rtt_us = p->rtt_us};
 		if (p->path.sock < e->conf.local_count)
 			to->local = e->conf.locals[p->path.sock].addr;
 		sl_fmt(to->type, sizeof(to->type), "%s", sl_ice_type_name(p->remote_type));
@@ -84,8 +113,10 @@ void sl_transport_stats(struct sl_transport *t, struct sl_transport_stats *out)
 	pair_stats(t, out);
 	SL_LIST_EACH(n, tmp, &t->publishers)
 		if (out->track_count < SL_TRACK_STATS_MAX)
-			publisher_stats(SL_LIST_AT(n, struct sl_publisher, in_transport), &out->tracks[out->track_count++]);
+			publisher_stats(SL_LIST_AT(n, struct sl_publisher, in_transport),
+					&out->tracks[out->track_count++]);
 	SL_LIST_EACH(n, tmp, &t->subscribers)
 		if (out->track_count < SL_TRACK_STATS_MAX)
-			subscriber_stats(SL_LIST_AT(n, struct sl_subscriber, in_transport), &out->tracks[out->track_count++]);
+			subscriber_stats(SL_LIST_AT(n, struct sl_subscriber, in_transport),
+					 &out->tracks[out->track_count++]);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/subscriber.c — an outbound track: what it plays, and what it answers when its player misses packets. */
+ * core/subscriber.c — an outbound track: what it plays, and what it answers when its player misses
+ * packets. */
 #include "core/core_int.h"
 #include "core/base/mem.h"
 
@@ -22,8 +23,10 @@ int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf, 
 	sl_list_add(&t->subscribers, &s->in_transport);
 	sl_hdr_writer_init(&s->hdr, &conf->exts, sl_str_z(conf->mid));
 	s->hdr.one_byte_only = conf->one_byte_exts;
-	sl_tx_init(&s->tx, conf->codec_count ? sl_codec_info(conf->codecs[0].codec)->clock_hz : 90000);
-	/* M13: below 2^15, so that a receiver that misses the first packets still guesses the rollover count. */
+	sl_tx_init(&s->tx,
+		   conf->codec_count ? sl_codec_info(conf->codecs[0].codec)->clock_hz : 90000);
+	/* M13: below 2^15, so that a receiver that misses the first packets still guesses the
+	 * rollover count. */
 	sl_rewriter_init(&s->rw, (uint16_t)(sl_rng_u32(&e->rng) & 0x7fff), sl_rng_u32(&e->rng));
 	s->rtx_seq = sl_rng_u32(&e->rng) & 0x7fff;
 	for (size_t i = 0; i < conf->codec_count; i++)
@@ -126,11 +129,13 @@ void sl_subscriber_sent(struct sl_subscriber *s, size_t bytes)
 	s->sent_bytes += (uint32_t)bytes;
 }
 
-/* T52: in 200 ms not more bytes again than went out for the first time in this or the last such window. */
+/* T52: in 200 ms not more bytes again than went out for the first time in this or the last such
+ * window. */
 static bool may_repeat(struct sl_subscriber *s, size_t bytes)
 {
 	roll_window(s);
-	if (s->again_bytes + bytes > SL_MAX(SL_MAX(s->sent_bytes, s->sent_bytes_prior), AGAIN_FLOOR_BYTES))
+	if (s->again_bytes + bytes >
+	    SL_MAX(SL_MAX(s->sent_bytes, s->sent_bytes_prior), AGAIN_FLOOR_BYTES))
 		return false;
 	s->again_bytes += (uint32_t)bytes;
 	return true;
@@ -150,7 +155,8 @@ static void repeat(struct sl_subscriber *s, uint16_t seq16)
 	uint64_t out = sl_seq16_extend(s->rw.top_out, seq16);
 	struct sl_sub_sent *was = &s->sent[out % SL_RING];
 	const struct sl_epoch *ep = epoch_by_number(s, was->epoch);
-	const struct sl_replica *r = ep ? sl_hash_get(&e->by_publisher, &ep->source, sizeof(ep->source)) : NULL;
+	const struct sl_replica *r =
+		ep ? sl_hash_get(&e->by_publisher, &ep->source, sizeof(ep->source)) : NULL;
 	struct sl_pkt *pkt = NULL;
 
 	if (was->out == (uint32_t)out && r)
@@ -166,7 +172,8 @@ void sl_subscriber_nack(struct sl_subscriber *s, const struct sl_nack_fci *fci, 
 {
 	for (int i = 0; s->sent && i < n; i++) {
 		s->nacks += 1 + (uint64_t)__builtin_popcount(fci[i].blp);
-		sl_stat_add(&s->t->eng->stats, SL_STAT_nack_received, 1 + (uint64_t)__builtin_popcount(fci[i].blp));
+		sl_stat_add(&s->t->eng->stats, SL_STAT_nack_received,
+			    1 + (uint64_t)__builtin_popcount(fci[i].blp));
 		repeat(s, fci[i].pid);
 		for (unsigned bit = 0; bit < 16; bit++)
 			if (fci[i].blp >> bit & 1)

@@ -103,7 +103,7 @@ static void run_slot(struct sl_wheel *w, int64_t now_us)
 		sl_list_del(n);
 		sl_list_add(&due, n);
 	}
-	w->tick++;                      /* what is armed from now on for "at once" runs in the next tick */
+	w->tick++; /* what is armed from now on for "at once" runs in the next tick */
 	if ((w->tick & (SLOTS - 1)) == 0)
 		cascade(w, 1);
 	while (!sl_list_empty(&due)) {

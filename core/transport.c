@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/transport.c — one remote peer: ICE, the DTLS handshake on a worker, and SRTP keys joined.
- * Order of life: opened by a command → an authenticated check makes a path known → handshake → keys → connected →
- * closed (by us, by the peer's close_notify, or after `ice.timeout` of silence) → SL_EV_CLOSED → freed. A closed
- * transport stays, dead, until its event found room, so that a batch under way never points at freed memory. */
+ * Order of life: opened by a command → an authenticated check makes a path known → handshake → keys
+ * → connected → closed (by us, by the peer's close_notify, or after `ice.timeout` of silence) →
+ * SL_EV_CLOSED → freed. A closed transport stays, dead, until its event found room, so that a batch
+ * under way never points at freed memory. */
 #include "core/core_int.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
-enum { HS_KEEP_US = 10 * 1000000, HS_AGAIN_US = 100000, HS_LIFE_US = 30 * 1000000, QUICK_US = 50000, PAIRS_TOLD = 6 };
+enum {
+	HS_KEEP_US = 10 * 1000000,
+	HS_AGAIN_US = 100000,
+	HS_LIFE_US = 30 * 1000000,
+	QUICK_US = 50000,
+	PAIRS_TOLD = 6
+};
 
 static void ice_timer(struct sl_timer *timer, int64_t now_us);
 static void hs_timer(struct sl_timer *timer, int64_t now_us);
@@ -27,7 +34,8 @@ static int parse_fingerprints(struct sl_transport *t, const struct sl_transport_
 
 		if (t->fp_count == SL_COUNT(t->fps))
 			break;
-		err = sl_fingerprint_parse(sl_str_z(f->algorithm), sl_str_z(f->hex), &t->fps[t->fp_count]);
+		err = sl_fingerprint_parse(sl_str_z(f->algorithm), sl_str_z(f->hex),
+					   &t->fps[t->fp_count]);
 		if (err == SL_EPARSE)
 			return err;
 		t->fp_count += err == SL_OK;
@@ -39,10 +47,16 @@ static int parse_fingerprints(struct sl_transport *t, const struct sl_transport_
 static int init_ice(struct sl_transport *t, const struct sl_transport_conf *conf)
 {
 	struct sl_engine *e = t->eng;
-	struct sl_ice_conf ice = {.lite = conf->lite, .remote_lite = conf->remote_lite, .controlling = conf->controlling,
-				  .allow_loopback = e->conf.allow_loopback, .timeout_us = e->conf.ice_timeout_us,
-				  .local = e->conf.locals, .local_count = e->conf.local_count, .tid_tag = t->tid_tag,
-				  .rng = &e->rng, .stats = &e->stats};
+	struct sl_ice_conf ice = {.lite = conf->lite,
+				  .remote_lite = conf->remote_lite,
+				  .controlling = conf->controlling,
+				  .allow_loopback = e->conf.allow_loopback,
+				  .timeout_us = e->conf.ice_timeout_us,
+				  .local = e->conf.locals,
+				  .local_count = e->conf.local_count,
+				  .tid_tag = t->tid_tag,
+				  .rng = &e->rng,
+				  .stats = &e->stats};
 
 	return sl_ice_init(&t->ice, &ice, e->now_us);
 }
@@ -74,7 +88,8 @@ static int enter_tables(struct sl_transport *t)
 	return err;
 }
 
-static int open_tracks(struct sl_transport *t, const struct sl_track_conf *tracks, size_t n, struct sl_reply *reply)
+static int open_tracks(struct sl_transport *t, const struct sl_track_conf *tracks, size_t n,
+		       struct sl_reply *reply)
 {
 	for (size_t i = 0; i < n; i++) {
 		int err = tracks[i].publish ? sl_publisher_new(t, &tracks[i], &reply->tracks[i])
@@ -86,7 +101,8 @@ static int open_tracks(struct sl_transport *t, const struct sl_track_conf *track
 	return SL_OK;
 }
 
-static void init_fields(struct sl_transport *t, struct sl_engine *e, const struct sl_transport_conf *conf)
+static void init_fields(struct sl_transport *t, struct sl_engine *e,
+			const struct sl_transport_conf *conf)
 {
 	t->eng = e;
 	t->tag = conf->tag;
@@ -110,7 +126,8 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e, const struc
 
 static void free_transport(struct sl_transport *t);
 
-int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf, struct sl_reply *reply)
+int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
+		      struct sl_reply *reply)
 {
 	uint64_t id;
 	struct sl_transport *t = sl_pool_get(&e->transports, &id);
@@ -126,9 +143,11 @@ int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
 	if (!err)
 		err = enter_tables(t);
 	if (!err && conf->ufrag[0])
-		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd), e->now_us);
+		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd),
+					e->now_us);
 	if (!err)
-		err = sl_transport_candidates(t, conf->cands, conf->cand_count, conf->end_of_candidates);
+		err = sl_transport_candidates(t, conf->cands, conf->cand_count,
+					      conf->end_of_candidates);
 	if (!err)
 		err = open_tracks(t, conf->tracks, conf->track_count, reply);
 	if (err) {
@@ -152,13 +171,17 @@ static enum sl_ice_type type_by_name(const char *name)
 	return SL_ICE_HOST;
 }
 
-int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c, size_t n, bool end)
+int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c, size_t n,
+			    bool end)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct sl_ice_cand cand = {.addr = c[i].addr, .priority = c[i].priority, .type = type_by_name(c[i].type)};
+		struct sl_ice_cand cand = {.addr = c[i].addr,
+					   .priority = c[i].priority,
+					   .type = type_by_name(c[i].type)};
 
 		sl_fmt(cand.foundation, sizeof(cand.foundation), "%s", c[i].foundation);
-		/* One that cannot be used, or is too many, is no reason to end the session: the rest goes on. */
+		/* One that cannot be used, or is too many, is no reason to end the session: the
+		 * rest goes on. */
 		(void)!sl_ice_add_remote(&t->ice, &cand, t->eng->now_us);
 	}
 	if (end)
@@ -167,7 +190,8 @@ int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c
 	return SL_OK;
 }
 
-int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *pwd, struct sl_reply *reply)
+int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *pwd,
+			 struct sl_reply *reply)
 {
 	struct sl_engine *e = t->eng;
 	int err;
@@ -187,7 +211,8 @@ int sl_transport_set_remote(struct sl_transport *t, const struct sl_transport_co
 	int err = parse_fingerprints(t, conf);
 
 	if (!err)
-		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd), t->eng->now_us);
+		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd),
+					t->eng->now_us);
 	if (err)
 		return err;
 	if (!t->dtls_done && !t->hs)
@@ -322,7 +347,8 @@ void sl_transport_bury(struct sl_engine *e)
 	sl_engine_flush(e);
 	SL_LIST_EACH(n, tmp, &e->dead) {
 		struct sl_transport *t = SL_LIST_AT(n, struct sl_transport, in_dead);
-		struct sl_core_event ev = {.type = SL_EV_CLOSED, .transport = t->id, .tag = t->tag, .cause = t->cause};
+		struct sl_core_event ev = {
+			.type = SL_EV_CLOSED, .transport = t->id, .tag = t->tag, .cause = t->cause};
 
 		memcpy(ev.detail, t->detail, sizeof(ev.detail));
 		if (e->late_count > 0 || !e->io.event(e->io.arg, &ev))
@@ -344,8 +370,10 @@ static void log_connected(const struct sl_transport *t)
 {
 	const struct sl_path *path = sl_ice_path(&t->ice);
 
-	SL_LOG(INFO, DTLS, "connected", SL_KS("session", t->name), SL_KA("remote", path ? &path->remote : &t->dtls_path.remote),
-	       SL_KS("srtp", sl_srtp_profile_name(sl_srtp_key_profile(t->tx_key))), SL_KS("role", t->dtls_client ? "client" : "server"),
+	SL_LOG(INFO, DTLS, "connected", SL_KS("session", t->name),
+	       SL_KA("remote", path ? &path->remote : &t->dtls_path.remote),
+	       SL_KS("srtp", sl_srtp_profile_name(sl_srtp_key_profile(t->tx_key))),
+	       SL_KS("role", t->dtls_client ? "client" : "server"),
 	       SL_KI("took_ms", (t->eng->now_us - t->opened_us) / SL_MS));
 }
 
@@ -380,7 +408,8 @@ void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool
 		return;
 	t->quick_us = t->phase == SL_T_CONNECTED && !t->hs ? now_us + QUICK_US : 0;
 	sl_ice_on_authentic(&t->ice, path, media, t->eng->now_us);
-	/* RFC 6347 section 4.2.4: the last flight may be asked for again until the peer shows that it has the keys. */
+	/* RFC 6347 section 4.2.4: the last flight may be asked for again until the peer shows that
+	 * it has the keys. */
 	if (media && t->hs && !t->hs->busy && t->dtls_done)
 		drop_hs(t);
 	sl_transport_drain_ice(t);
@@ -405,7 +434,8 @@ static void remember_path(struct sl_transport *t, const struct sl_path *path)
 			i = used && sl_path_eq(used, &t->paths[0]) ? 1 : 0;
 			if (sl_hash_get(&e->by_path, &t->paths[i], sizeof(t->paths[i])) == t)
 				sl_hash_del(&e->by_path, &t->paths[i], sizeof(t->paths[i]));
-			memmove(&t->paths[i], &t->paths[i + 1], (SL_PATHS_MAX - 1 - i) * sizeof(t->paths[0]));
+			memmove(&t->paths[i], &t->paths[i + 1],
+				(SL_PATHS_MAX - 1 - i) * sizeof(t->paths[0]));
 			t->path_count--;
 		}
 		t->paths[t->path_count++] = *path;
@@ -418,7 +448,8 @@ static void start_dtls(struct sl_transport *t, int64_t age_us);
 static void dtls_timed_out(struct sl_transport *t)
 {
 	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_failed);
-	sl_fmt(t->detail, sizeof(t->detail), "%s", "ICE found a way, but the DTLS handshake did not finish");
+	sl_fmt(t->detail, sizeof(t->detail), "%s",
+	       "ICE found a way, but the DTLS handshake did not finish");
 	sl_transport_close(t, SL_CLOSE_DTLS);
 }
 
@@ -427,7 +458,8 @@ static void log_path(const struct sl_transport *t, const struct sl_path *path)
 	const struct sl_engine *e = t->eng;
 
 	if (path->sock < e->conf.local_count)
-		SL_LOG(DEBUG, ICE, "pair in use", SL_KS("session", t->name), SL_KA("remote", &path->remote),
+		SL_LOG(DEBUG, ICE, "pair in use", SL_KS("session", t->name),
+		       SL_KA("remote", &path->remote),
 		       SL_KA("local", &e->conf.locals[path->sock].addr));
 }
 
@@ -457,10 +489,13 @@ static void log_pairs(const struct sl_transport *t)
 	for (size_t i = 0; i < SL_MIN(n, (size_t)PAIRS_TOLD); i++) {
 		char remote[SL_ADDR_TEXT];
 
-		sl_buf_fmt(&b, "%s%s %s: %u checks in, %u sent, %u answered", i ? "; " : "", sl_ice_type_name(pairs[i].remote_type),
-			   sl_addr_text(&pairs[i].path.remote, remote), pairs[i].requests_in, pairs[i].checks_sent, pairs[i].responses_in);
+		sl_buf_fmt(&b, "%s%s %s: %u checks in, %u sent, %u answered", i ? "; " : "",
+			   sl_ice_type_name(pairs[i].remote_type),
+			   sl_addr_text(&pairs[i].path.remote, remote), pairs[i].requests_in,
+			   pairs[i].checks_sent, pairs[i].responses_in);
 	}
-	SL_LOG(INFO, ICE, "connectivity lost", SL_KS("session", t->name), SL_KU("pairs", n), SL_KSTR("tried", sl_str(b.p, b.n)));
+	SL_LOG(INFO, ICE, "connectivity lost", SL_KS("session", t->name), SL_KU("pairs", n),
+	       SL_KSTR("tried", sl_str(b.p, b.n)));
 }
 
 static void ice_failed(struct sl_transport *t)
@@ -469,7 +504,8 @@ static void ice_failed(struct sl_transport *t)
 	if (t->phase != SL_T_CONNECTED && t->path_us)
 		dtls_timed_out(t);
 	else
-		sl_transport_close(t, t->phase == SL_T_CONNECTED ? SL_CLOSE_TIMEOUT : SL_CLOSE_NEVER_CONNECTED);
+		sl_transport_close(t, t->phase == SL_T_CONNECTED ? SL_CLOSE_TIMEOUT
+								 : SL_CLOSE_NEVER_CONNECTED);
 }
 
 static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
@@ -536,8 +572,9 @@ void sl_transport_stun(struct sl_transport *t, const struct sl_in *in)
 
 /* ---- DTLS ---- */
 
-/* The table of handshakes is full: the oldest that is not being worked on goes, if it is that old, and may begin anew
- * (M7): the peer's next ClientHello does that, or where we are the client our timer. */
+/* The table of handshakes is full: the oldest that is not being worked on goes, if it is that old,
+ * and may begin anew (M7): the peer's next ClientHello does that, or where we are the client our
+ * timer. */
 static void evict_hs(struct sl_engine *e, int64_t age_us)
 {
 	SL_LIST_EACH(n, tmp, &e->hs_list) {
@@ -548,7 +585,8 @@ static void evict_hs(struct sl_engine *e, int64_t age_us)
 			continue;
 		if (e->now_us - hs->since_us < age_us)
 			return;
-		SL_LOG(DEBUG, DTLS, "handshake evicted: the table is full", SL_KS("session", t->name));
+		SL_LOG(DEBUG, DTLS, "handshake evicted: the table is full",
+		       SL_KS("session", t->name));
 		drop_hs(t);
 		if (t->dtls_client && !t->dtls_done)
 			sl_timer_arm_by(&e->wheel, &t->hs_timer, e->now_us + HS_AGAIN_US);
@@ -560,7 +598,10 @@ static void evict_hs(struct sl_engine *e, int64_t age_us)
 static struct sl_hs *new_hs(struct sl_transport *t, int64_t age_us)
 {
 	struct sl_engine *e = t->eng;
-	struct sl_dtls_conf conf = {.client = t->dtls_client, .cert = e->conf.cert, .peer_count = t->fp_count, .rng = &e->rng};
+	struct sl_dtls_conf conf = {.client = t->dtls_client,
+				    .cert = e->conf.cert,
+				    .peer_count = t->fp_count,
+				    .rng = &e->rng};
 	uint64_t id;
 	struct sl_hs *hs = sl_pool_get(&e->handshakes, &id);
 
@@ -629,13 +670,14 @@ static bool is_goodbye(struct sl_transport *t, const struct sl_in *in)
 	return true;
 }
 
-/* RFC 6347 sections 4.1 and 4.2.2: an epoch-0 handshake record whose message is a ClientHello, or a fragment of it.
- * Nothing else begins a handshake. */
+/* RFC 6347 sections 4.1 and 4.2.2: an epoch-0 handshake record whose message is a ClientHello, or a
+ * fragment of it. Nothing else begins a handshake. */
 static bool is_client_hello(const struct sl_in *in)
 {
 	enum { RECORD = 13, HANDSHAKE = 22, CLIENT_HELLO = 1 };
 
-	return in->len > RECORD && in->data[0] == HANDSHAKE && sl_get16(in->data + 3) == 0 && in->data[RECORD] == CLIENT_HELLO;
+	return in->len > RECORD && in->data[0] == HANDSHAKE && sl_get16(in->data + 3) == 0 &&
+	       in->data[RECORD] == CLIENT_HELLO;
 }
 
 void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in)
@@ -688,7 +730,8 @@ static void send_flight(struct sl_transport *t, const struct sl_hs *hs)
 {
 	const struct sl_path *path = sl_ice_path(&t->ice);
 
-	/* Before a pair is nominated the answer goes where the question came from: a validated address. */
+	/* Before a pair is nominated the answer goes where the question came from: a validated
+	 * address. */
 	if (!path && t->dtls_path.remote.family && sl_ice_is_valid(&t->ice, &t->dtls_path))
 		path = &t->dtls_path;
 	for (unsigned i = 0; path && i < hs->out_count; i++)
@@ -705,9 +748,12 @@ void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs)
 	if (hs->state == SL_DTLS_CONNECTED && hs->keys_taken && !t->dtls_done)
 		take_keys(t, hs);
 	if (hs->state == SL_DTLS_FAILED && !t->dtls_done) {
-		sl_stat_inc(&e->stats, hs->cause == SL_DTLS_FINGERPRINT ? SL_STAT_dtls_bad_fingerprint : SL_STAT_dtls_failed);
+		sl_stat_inc(&e->stats, hs->cause == SL_DTLS_FINGERPRINT
+					       ? SL_STAT_dtls_bad_fingerprint
+					       : SL_STAT_dtls_failed);
 		sl_fmt(t->detail, sizeof(t->detail), "%s", sl_dtls_cause_text(hs->cause));
-		SL_LOG(INFO, DTLS, "handshake failed", SL_KS("session", t->name), SL_KS("why", t->detail));
+		SL_LOG(INFO, DTLS, "handshake failed", SL_KS("session", t->name),
+		       SL_KS("why", t->detail));
 		sl_transport_close(t, SL_CLOSE_DTLS);
 		return;
 	}
@@ -811,8 +857,11 @@ void sl_transport_info(struct sl_transport *t, struct sl_transport_info *out)
 	const struct sl_path *path = sl_ice_path(&t->ice);
 
 	*out = (struct sl_transport_info){.connected = t->phase == SL_T_CONNECTED,
-					  .silent_us = t->eng->now_us - t->last_in_us, .rx_packets = t->rx_packets,
-					  .tx_packets = t->tx_packets, .rx_bytes = t->rx_bytes, .tx_bytes = t->tx_bytes,
+					  .silent_us = t->eng->now_us - t->last_in_us,
+					  .rx_packets = t->rx_packets,
+					  .tx_packets = t->tx_packets,
+					  .rx_bytes = t->rx_bytes,
+					  .tx_bytes = t->tx_bytes,
 					  .rtt_us = sl_ice_rtt_us(&t->ice)};
 	if (path)
 		out->path = *path;

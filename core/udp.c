@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/udp.c — the only datagram system calls. A socket is bound to one address, never to the wildcard, so that an
- * answer leaves from the address that was asked. */
+ * core/udp.c — the only datagram system calls. A socket is bound to one address, never to the
+ * wildcard, so that an answer leaves from the address that was asked. */
 #include "core/core_int.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -62,8 +62,8 @@ static void grow_buffers(struct sl_udp *u)
 		setsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
 	getsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &rx, &n);
 	getsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &tx, &n);
-	SL_LOG(INFO, LOOP, "media socket open", SL_KA("address", &u->local), SL_KI("receive_buffer_bytes", rx / 2),
-	       SL_KI("send_buffer_bytes", tx / 2));
+	SL_LOG(INFO, LOOP, "media socket open", SL_KA("address", &u->local),
+	       SL_KI("receive_buffer_bytes", rx / 2), SL_KI("send_buffer_bytes", tx / 2));
 }
 
 static int fail(struct sl_udp *u, const struct sl_addr *local, struct sl_core_why *why)
@@ -71,7 +71,8 @@ static int fail(struct sl_udp *u, const struct sl_addr *local, struct sl_core_wh
 	char text[SL_ADDR_TEXT];
 	int e = errno;
 
-	sl_fmt(why->text, sizeof(why->text), "cannot open UDP %s: %s; %s", sl_addr_text(local, text), strerror(e),
+	sl_fmt(why->text, sizeof(why->text), "cannot open UDP %s: %s; %s",
+	       sl_addr_text(local, text), strerror(e),
 	       e == EADDRINUSE ? "is another server running? Set media.port" : "check media.bind");
 	sl_udp_close(u);
 	return SL_EIO;
@@ -93,7 +94,8 @@ int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, struct sl_core_wh
 	if (bind(u->fd, (struct sockaddr *)&sa, len) < 0)
 		return fail(u, local, why);
 	len = sizeof(sa);
-	if (getsockname(u->fd, (struct sockaddr *)&sa, &len) < 0 || sl_addr_from_sockaddr((struct sockaddr *)&sa, &u->local) < 0)
+	if (getsockname(u->fd, (struct sockaddr *)&sa, &len) < 0 ||
+	    sl_addr_from_sockaddr((struct sockaddr *)&sa, &u->local) < 0)
 		return fail(u, local, why);
 	grow_buffers(u);
 	return SL_OK;
@@ -110,12 +112,17 @@ static void prepare_rx(struct sl_udp_bufs *b)
 {
 	for (int i = 0; i < SL_UDP_BATCH; i++) {
 		b->rx_iov[i] = (struct iovec){.iov_base = b->data[i], .iov_len = SL_UDP_BUF};
-		b->rx[i].msg_hdr = (struct msghdr){.msg_name = &b->rx_from[i], .msg_namelen = sizeof(b->rx_from[i]), .msg_iov = &b->rx_iov[i],
-						   .msg_iovlen = 1, .msg_control = b->control[i], .msg_controllen = CONTROL};
+		b->rx[i].msg_hdr = (struct msghdr){.msg_name = &b->rx_from[i],
+						   .msg_namelen = sizeof(b->rx_from[i]),
+						   .msg_iov = &b->rx_iov[i],
+						   .msg_iovlen = 1,
+						   .msg_control = b->control[i],
+						   .msg_controllen = CONTROL};
 	}
 }
 
-/* The kernel's stamp is wall time: its age is what counts. Between the last arrival and now, whatever the wall does. */
+/* The kernel's stamp is wall time: its age is what counts. Between the last arrival and now,
+ * whatever the wall does. */
 static int64_t arrival_us(struct msghdr *h, int64_t now_us, int64_t wall_us, int64_t last_us)
 {
 	int64_t rx_us = now_us;
@@ -131,7 +138,8 @@ static int64_t arrival_us(struct msghdr *h, int64_t now_us, int64_t wall_us, int
 	return SL_MIN(SL_MAX(rx_us, last_us), now_us);
 }
 
-int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64_t now_us, int64_t *last_rx_us)
+int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64_t now_us,
+		int64_t *last_rx_us)
 {
 	int64_t wall_us;
 	int n;
@@ -164,9 +172,12 @@ int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, const struct sl_out *ou
 	int sent = 0;
 
 	for (int i = 0; i < n; i++) {
-		b->tx_iov[i] = (struct iovec){.iov_base = (void *)(uintptr_t)out[i].data, .iov_len = out[i].len};
-		b->tx[i].msg_hdr = (struct msghdr){.msg_name = &b->tx_to[i], .msg_iov = &b->tx_iov[i], .msg_iovlen = 1};
-		b->tx[i].msg_hdr.msg_namelen = sl_addr_to_sockaddr(&out[i].path.remote, &b->tx_to[i]);
+		b->tx_iov[i] = (struct iovec){.iov_base = (void *)(uintptr_t)out[i].data,
+					      .iov_len = out[i].len};
+		b->tx[i].msg_hdr = (struct msghdr){
+			.msg_name = &b->tx_to[i], .msg_iov = &b->tx_iov[i], .msg_iovlen = 1};
+		b->tx[i].msg_hdr.msg_namelen =
+			sl_addr_to_sockaddr(&out[i].path.remote, &b->tx_to[i]);
 	}
 	for (int at = 0; at < n;) {
 		int did = sendmmsg(u->fd, b->tx + at, (unsigned)(n - at), MSG_DONTWAIT);
@@ -180,14 +191,15 @@ int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, const struct sl_out *ou
 			continue;
 		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 			break;
-		at++;                   /* this destination refuses (no route, port unreachable): the others go on */
+		at++; /* this destination refuses (no route, port unreachable): the others go on */
 	}
 	return sent;
 }
 
 static bool usable(const struct ifaddrs *i, struct sl_addr *a)
 {
-	return i->ifa_addr && (i->ifa_flags & IFF_UP) && sl_addr_from_sockaddr(i->ifa_addr, a) == SL_OK && !sl_addr_is_link_local(a);
+	return i->ifa_addr && (i->ifa_flags & IFF_UP) &&
+	       sl_addr_from_sockaddr(i->ifa_addr, a) == SL_OK && !sl_addr_is_link_local(a);
 }
 
 /* Without loopback, unless there is nothing else: Firefox never uses a loopback candidate. */
