@@ -32,8 +32,8 @@ static int read_group(struct sdp_parser *p, struct sl_str v, size_t arg)
 
 		for (size_t i = 0; i < out->bundle_count && !known; i++)
 			known = sl_str_eq(out->bundle[i], mid);
-		if (!known && out->bundle_count == SL_SDP_MEDIA_MAX)
-			return sdp_full(p, "more than 64 mids in a=group:BUNDLE");
+		if (!known && out->bundle_count == p->bounds->media)
+			return sdp_full(p, "too many mids in a=group:BUNDLE");
 		if (!known)
 			p->s->bundle[out->bundle_count++] = mid;
 	}

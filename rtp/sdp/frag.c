@@ -92,7 +92,7 @@ int sl_sdpfrag_read(struct sl_str text, struct sl_arena *arena, struct sl_sdpfra
 {
 	struct frag_parser p = {.why = why};
 	size_t media;
-	int err = sdp_check_text(text, &media, why);
+	int err = sdp_check_text(text, &sdp_bounds, &media, why);
 
 	if (!err)
 		err = frag_lines(&p, text);

@@ -160,9 +160,9 @@ int sl_sdp_offer(const struct sl_sdp_ours *ours, const struct sl_sdp_offer_line 
 		 struct sl_arena *arena, struct sl_sdp *offer)
 {
 	struct sl_sdp sdp = {.ext_mixed = true};
-	struct sl_str mids[SL_SDP_MEDIA_MAX];
+	struct sl_str mids[SL_SDP_OFFER_MEDIA_MAX];
 
-	if (n > SL_SDP_MEDIA_MAX)
+	if (n > SL_SDP_OFFER_MEDIA_MAX)
 		return SL_EFULL;
 	if (n > 0)
 		sdp.media = sl_arena_alloc(arena, n * sizeof(*sdp.media));

@@ -278,10 +278,19 @@ static int read_lines(struct sdp_parser *p)
 int sl_sdp_read(struct sl_str text, struct sl_arena *arena, struct sl_sdp *out,
 		struct sl_sdp_why *why)
 {
+	return sl_sdp_read_within(text, &sdp_bounds, arena, out, why);
+}
+
+int sl_sdp_read_within(struct sl_str text, const struct sl_sdp_bounds *bounds,
+		       struct sl_arena *arena, struct sl_sdp *out, struct sl_sdp_why *why)
+{
 	struct sl_sdp sdp = {0};
-	struct sdp_parser p = {.arena = arena, .out = &sdp, .why = why, .lines.rest = text};
+	struct sdp_parser p = {
+		.arena = arena, .out = &sdp, .why = why, .bounds = bounds, .lines.rest = text};
 	size_t media = 0;
-	int err = sdp_check_text(text, &media, why);
+	int err = sdp_check_text(text, bounds, &media, why);
+
+	SL_ASSERT(bounds->media <= SL_SDP_OFFER_MEDIA_MAX);
 
 	if (err)
 		return err;

@@ -12,7 +12,7 @@ struct sdp_scratch {
 	struct sl_sdp_ext exts[SL_SDP_EXTS_MAX];
 	struct sl_sdp_ssrc ssrcs[SL_SDP_SSRCS_MAX];
 	struct sl_sdp_cand cands[SL_SDP_CANDS_MAX];
-	struct sl_str bundle[SL_SDP_MEDIA_MAX];
+	struct sl_str bundle[SL_SDP_OFFER_MEDIA_MAX];
 	uint8_t codec_at[SDP_PT_MAX + 1]; /* index + 1 into codecs; 0 = not in this m-line */
 	uint8_t fb_all;			  /* of "a=rtcp-fb:*" and a=rtcp-xr */
 	bool own_fingerprint;		  /* of this m-line: those of the session no longer apply */
@@ -23,6 +23,7 @@ struct sdp_parser {
 	struct sl_arena *arena;
 	struct sl_sdp *out;
 	struct sl_sdp_why *why;
+	const struct sl_sdp_bounds *bounds;
 	/* state */
 	struct sdp_lines lines;
 	struct sl_sdp_media session; /* what every m-line starts from */

@@ -10,7 +10,8 @@
  * Until layers exist an answer has no a=simulcast, no rid lines and no rid extension. Video RED,
  * ULPFEC and FlexFEC are never negotiated: they protect headers that we rewrite.
  * Bounds:    64 KiB, 2,000 lines, 64 m-lines, 8 KiB a line; linear time. Past them: SL_EFULL, and
- *            `why` says so.
+ *            `why` says so. An answer to an offer of ours may have 4 KiB and 150 lines per m-line,
+ *            up to 256 m-lines: sl_sdp_read_within().
  * Memory:    everything hangs on the caller's arena (20 KiB for a browser's offer, 1 MiB for the
  *            worst). Text values are slices of the input, which must outlive the struct.
  * Start at:  sl_sdp_read(), then sl_sdp_answer(). */
@@ -23,7 +24,9 @@
 
 enum {
 	SL_SDP_BYTES_MAX = 65536, SL_SDP_LINES_MAX = 2000, SL_SDP_LINE_MAX = 8192,
-	SL_SDP_MEDIA_MAX = 64, SL_SDP_CODECS_MAX = 64, SL_SDP_EXTS_MAX = 32, SL_SDP_CANDS_MAX = 64,
+	SL_SDP_MEDIA_MAX = 64, SL_SDP_OFFER_MEDIA_MAX = 256, /* of offers of ours, and their answers */
+	SL_SDP_MEDIA_BYTES = 4096, SL_SDP_MEDIA_LINES = 150, /* an answer may have of each m-line */
+	SL_SDP_CODECS_MAX = 64, SL_SDP_EXTS_MAX = 32, SL_SDP_CANDS_MAX = 64,
 	SL_SDP_SSRCS_MAX = 32, SL_SDP_RIDS_MAX = 8, SL_SDP_FINGERPRINTS_MAX = 4
 };
 
@@ -132,6 +135,15 @@ struct sl_sdp_why {                     /* what is wrong, for the caller's probl
  * end in NUL. */
 SL_MUST_USE int sl_sdp_read(struct sl_str text, struct sl_arena *arena, struct sl_sdp *out,
 			    struct sl_sdp_why *why);
+/* The same with other bounds; media at most SL_SDP_OFFER_MEDIA_MAX. */
+struct sl_sdp_bounds {
+	size_t bytes, lines, media;
+};
+SL_MUST_USE int sl_sdp_read_within(struct sl_str text, const struct sl_sdp_bounds *bounds,
+				   struct sl_arena *arena, struct sl_sdp *out,
+				   struct sl_sdp_why *why);
+/* Bounds of an answer to an offer of `media` m-lines; never below those of sl_sdp_read(). */
+struct sl_sdp_bounds sl_sdp_answer_bounds(size_t media);
 /* Appends the text, CRLF. The result is full when it did not fit. write(read(x)) reads the same
  * again. */
 void sl_sdp_write(const struct sl_sdp *sdp, struct sl_buf *out);

@@ -16,9 +16,11 @@ struct sdp_lines {
 };
 /* Next line that is not empty; *type is 0 for one that is not "x=value". False at the end. */
 bool sdp_line(struct sdp_lines *it, char *type, struct sl_str *value);
-/* The bounds of sdp.h over the whole text, no control characters, UTF-8; counts the m-lines. One
- * pass. */
-SL_MUST_USE int sdp_check_text(struct sl_str text, size_t *media_count, struct sl_sdp_why *why);
+/* The bounds over the whole text, no control characters, UTF-8; counts the m-lines. One pass. */
+SL_MUST_USE int sdp_check_text(struct sl_str text, const struct sl_sdp_bounds *bounds,
+			       size_t *media_count, struct sl_sdp_why *why);
+/* Those of sl_sdp_read(). */
+extern const struct sl_sdp_bounds sdp_bounds;
 
 /* What follows "candidate:". False for one that is of no use to us: TCP, a name, an odd type, port
  * 0, not parsable. */

@@ -47,38 +47,68 @@ static bool has_control(struct sl_str v)
 	return false;
 }
 
-static const char *line_fault(const struct sdp_lines *it, struct sl_str v, size_t media, int *err)
+const struct sl_sdp_bounds sdp_bounds = {SL_SDP_BYTES_MAX, SL_SDP_LINES_MAX, SL_SDP_MEDIA_MAX};
+
+struct sl_sdp_bounds sl_sdp_answer_bounds(size_t media)
 {
-	*err = SL_EFULL;
-	if (it->line > SL_SDP_LINES_MAX)
-		return "more than 2,000 lines";
-	if (v.n > SL_SDP_LINE_MAX)
-		return "a line of more than 8,192 bytes";
-	if (media > SL_SDP_MEDIA_MAX)
-		return "more than 64 m-lines";
-	*err = SL_EPARSE;
-	return has_control(v) ? "a control character in a line" : NULL;
+	size_t n = SL_MIN(media, (size_t)SL_SDP_OFFER_MEDIA_MAX);
+
+	return (struct sl_sdp_bounds){
+		.bytes = SL_MAX(sdp_bounds.bytes, n * SL_SDP_MEDIA_BYTES),
+		.lines = SL_MAX(sdp_bounds.lines, n * SL_SDP_MEDIA_LINES),
+		.media = SL_MAX(sdp_bounds.media, n),
+	};
 }
 
-int sdp_check_text(struct sl_str text, size_t *media_count, struct sl_sdp_why *why)
+/* "more than 2,000 lines" */
+static int over(struct sl_sdp_why *why, size_t line, size_t bound, const char *of_what)
+{
+	struct sl_str none = {0};
+	char text[64];
+
+	if (bound < 1000)
+		sl_fmt(text, sizeof(text), "more than %zu %s", bound, of_what);
+	else
+		sl_fmt(text, sizeof(text), "more than %zu,%03zu %s", bound / 1000, bound % 1000,
+		       of_what);
+	return sdp_fail(why, line, SL_EFULL, text, none);
+}
+
+static int check_line(const struct sdp_lines *it, struct sl_str v, size_t media,
+		      const struct sl_sdp_bounds *bounds, struct sl_sdp_why *why)
+{
+	struct sl_str none = {0};
+
+	if (it->line > bounds->lines)
+		return over(why, it->line, bounds->lines, "lines");
+	if (v.n > SL_SDP_LINE_MAX)
+		return over(why, it->line, SL_SDP_LINE_MAX, "bytes in a line");
+	if (media > bounds->media)
+		return over(why, it->line, bounds->media, "m-lines");
+	if (has_control(v))
+		return sdp_fail(why, it->line, SL_EPARSE, "a control character in a line", none);
+	return SL_OK;
+}
+
+int sdp_check_text(struct sl_str text, const struct sl_sdp_bounds *bounds, size_t *media_count,
+		   struct sl_sdp_why *why)
 {
 	struct sdp_lines it = {.rest = text};
 	struct sl_str none = {0};
 	size_t media = 0;
 
-	if (text.n > SL_SDP_BYTES_MAX)
-		return sdp_fail(why, 0, SL_EFULL, "more than 65,536 bytes", none);
+	if (text.n > bounds->bytes)
+		return over(why, 0, bounds->bytes, "bytes");
 	if (!sl_utf8_valid(text.p, text.n))
 		return sdp_fail(why, 0, SL_EPARSE, "not valid UTF-8", none);
 	while (it.rest.n > 0) {
 		struct sl_str v = next_raw(&it);
-		const char *fault;
 		int err;
 
 		media += sl_str_starts(v, SL_STR("m="));
-		fault = line_fault(&it, v, media, &err);
-		if (fault)
-			return sdp_fail(why, it.line, err, fault, none);
+		err = check_line(&it, v, media, bounds, why);
+		if (err)
+			return err;
 	}
 	*media_count = media;
 	return SL_OK;

@@ -190,7 +190,7 @@ TEST(an_answer_that_does_not_fit_is_refused_and_says_why)
 
 TEST(more_m_lines_than_sdp_may_have_are_refused)
 {
-	static struct sl_sdp_offer_line many[SL_SDP_MEDIA_MAX + 1];
+	static struct sl_sdp_offer_line many[SL_SDP_OFFER_MEDIA_MAX + 1];
 	struct sl_sdp_ours ours = t_ours();
 
 	TRY(t_read_z(&offer, "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n"));

@@ -377,6 +377,24 @@ TEST(t20_every_bound_is_kept_and_named)
 	CHECK_EQ(t_read(&t, repeated(AUDIO, "a=fingerprint:sha-256 AA:BB\r\n", 5)), SL_EFULL);
 }
 
+TEST(t20_an_answer_may_have_as_much_as_its_offer_asks_for)
+{
+	struct sl_sdp_bounds b = sl_sdp_answer_bounds(1);
+	static struct t_sdp t;
+
+	CHECK(b.bytes == SL_SDP_BYTES_MAX && b.lines == SL_SDP_LINES_MAX &&
+	      b.media == SL_SDP_MEDIA_MAX);
+	b = sl_sdp_answer_bounds(100);
+	CHECK(b.bytes == 409600 && b.lines == 15000 && b.media == 100);
+	sl_arena_init(&t.arena, 8 << 20);
+	DEFER(sl_arena_fini, &t.arena);
+	TRY(sl_sdp_read_within(repeated("", AUDIO, 100), &b, &t.arena, &t.sdp, &t.why));
+	CHECK_EQ(t.sdp.media_count, 100);
+	CHECK_EQ(sl_sdp_read_within(repeated("", AUDIO, 101), &b, &t.arena, &t.sdp, &t.why),
+		 SL_EFULL);
+	CHECK(strstr(t.why.text, "more than 100 m-lines"));
+}
+
 /* HEAD, an m-line, then n lines that count up. */
 static struct sl_str counted(const char *first, const char *before, size_t n, const char *after)
 {
