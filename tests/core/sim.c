@@ -79,8 +79,9 @@ static void check_rtp_index(struct sim_peer *sp, const uint8_t *data, size_t len
 	size_t at;
 
 	if (!sp->seen)
-		sp->seen = calloc(1, sizeof(*sp->seen));
-	CHECK(sp->seen && sl_rtp_read(data, len, &rtp) == SL_OK && rtp.payload_len >= 10);
+		sp->seen = sl_zalloc(sizeof(*sp->seen));
+	TRY(sp->seen ? SL_OK : SL_ENOMEM);
+	CHECK(sl_rtp_read(data, len, &rtp) == SL_OK && rtp.payload_len >= 10);
 	while (i < SEEN_STREAMS && sp->seen->ssrc[i] != rtp.ssrc && sp->seen->ssrc[i])
 		i++;
 	CHECK(i < SEEN_STREAMS);
@@ -380,9 +381,9 @@ static void sim_fini(void *arg)
 			sl_ring_fini(&s->rings[i][k]);
 	for (unsigned i = 0; i < s->peer_count; i++) {
 		peer_free(s->peers[i]->p);
-		free(s->peers[i]->conf);
-		free(s->peers[i]->seen);
-		free(s->peers[i]);
+		sl_free(s->peers[i]->conf);
+		sl_free(s->peers[i]->seen);
+		sl_free(s->peers[i]);
 	}
 	while (s->heap_count > 0)
 		free(s->heap[--s->heap_count]);

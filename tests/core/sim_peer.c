@@ -2,7 +2,7 @@
  * tests/core/sim_peer.c — peers of a simulation: what signalling would do, and looking at what came
  * of it. */
 #include "tests/core/sim.h"
-#include <stdlib.h>
+#include "core/base/mem.h"
 
 /* ---- peers ---- */
 
@@ -21,10 +21,10 @@ static struct sl_addr public_addr(struct sim *s)
 
 struct sim_peer *sim_peer(struct sim *s, unsigned loop)
 {
-	struct sim_peer *sp = malloc(sizeof(*sp));
+	struct sim_peer *sp = sl_zalloc(sizeof(*sp));
 
-	SL_ASSERT(sp && s->peer_count < SIM_PEERS);
-	memset(sp, 0, sizeof(*sp));
+	TRY(sp ? SL_OK : SL_ENOMEM);
+	SL_ASSERT(s->peer_count < SIM_PEERS);
 	sp->sim = s;
 	sp->loop = loop;
 	sp->number = s->peer_count;
@@ -32,10 +32,9 @@ struct sim_peer *sim_peer(struct sim *s, unsigned loop)
 	sp->due_us = SL_NEVER;
 	sp->addr = public_addr(s);
 	sp->up = sp->down = (struct sim_link){.delay_us = 20 * SL_MS, .reorder_us = 15 * SL_MS};
-	sp->conf = malloc(sizeof(*sp->conf));
-	SL_ASSERT(sp->conf);
-	memset(sp->conf, 0, sizeof(*sp->conf));
 	s->peers[s->peer_count++] = sp;
+	sp->conf = sl_zalloc(sizeof(*sp->conf));
+	TRY(sp->conf ? SL_OK : SL_ENOMEM);
 	for (int i = 0; i < 2; i++) {
 		sp->keys[i].profile = SL_SRTP_AES128_CM_SHA1_80;
 		sl_rng_fill(&s->peer_rng, sp->keys[i].key, 16);

@@ -466,7 +466,7 @@ TEST(m7_half_open_handshakes_make_room_for_new_ones)
 static void check_all_connect(const struct sim_conf *conf, size_t job_max, bool peer_is_client)
 {
 	struct sim *s = sim_new(conf);
-	struct sim_peer *sp[20];
+	struct sim_peer *sp[12];
 
 	s->job_max = job_max;
 	for (size_t i = 0; i < SL_COUNT(sp); i++) {

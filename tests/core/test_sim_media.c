@@ -247,9 +247,9 @@ TEST(t30_every_number_wraps_and_the_call_goes_on)
 	c.camera->pic_id = 0x7ff0;
 	call_connect(&c);
 	c.a->up.loss = c.b->down.loss = 2;
-	sim_run(c.s, 150 * SL_SEC);
-	CHECK(c.camera->seq > 2 * 65536);
-	CHECK(c.screen->rx.top - c.screen->rx.first > 2 * 65536);
+	sim_run(c.s, 75 * SL_SEC);
+	CHECK(c.camera->seq > 65536);
+	CHECK(c.screen->rx.top - c.screen->rx.first > 65536);
 	CHECK(c.s->now_us - c.screen->moved_us < 200 * SL_MS);
 	CHECK_EQ(c.screen->altered + c.screen->backwards + c.b->p->bad_tags + c.screen->replayed,
 		 0);
