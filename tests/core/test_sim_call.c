@@ -200,6 +200,42 @@ TEST(t02_media_from_an_unchecked_address_moves_nothing)
 	call_end(&c);
 }
 
+static bool relay_all(struct sim *s, struct sim_peer *sp, bool up, const uint8_t *data, size_t len)
+{
+	static const struct sl_addr strange = {.ip = {203, 0, 113, 66}, .port = 6666, .family = 4};
+
+	if (up && sp == thief)
+		sim_inject(s, sp->loop, &strange, data, len);
+	return !(up && sp == thief);
+}
+
+/* Somebody on the way hands everything of the player's on from his own address, checks too, but
+ * answers none: media moves to him, and after three seconds away from him again. */
+TEST(media_that_moved_to_an_address_that_answers_no_check_moves_back)
+{
+	struct call c;
+	uint64_t bytes;
+	uint64_t late;
+
+	sim_no_oom();
+	c = call_new(&(struct sim_conf){.seed = 17}, 0);
+	call_connect(&c);
+	sim_run(c.s, 2 * SL_SEC);
+	thief = c.b;
+	c.s->tap = relay_all;
+	sim_run(c.s, 10 * SL_SEC);
+	CHECK(c.s->stray_bytes > 10000);
+	bytes = c.s->stray_bytes;
+	sim_run(c.s, 5 * SL_SEC);
+	late = c.s->stray_bytes - bytes;
+	CHECK(late < 1000); /* answers to his checks */
+	c.s->tap = NULL;
+	sim_run(c.s, 3 * SL_SEC);
+	CHECK(sl_addr_eq(&sl_ice_path(&sim_transport(c.b)->ice)->remote, &c.b->addr));
+	check_goes_on(&c);
+	call_end(&c);
+}
+
 TEST(a_call_survives_an_ice_restart)
 {
 	struct call c;
