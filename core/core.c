@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -154,10 +153,7 @@ static int find_binds(const struct sl_config *conf, struct sl_loop_conf *lc,
 /* NTP's era began in 1900; the offset is latched here and never steps. */
 static int64_t ntp_offset_us(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (ts.tv_sec + INT64_C(2208988800)) * SL_SEC + ts.tv_nsec / 1000 - sl_now_us();
+	return sl_wall_us() + INT64_C(2208988800) * SL_SEC - sl_now_us();
 }
 
 static void on_async(uv_async_t *async);

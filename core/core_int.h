@@ -658,4 +658,5 @@ struct sl_engine *sl_loop_engine(struct sl_loop *l);    /* for its counters */
 size_t sl_loop_locals(const struct sl_loop *l, struct sl_addr *out, size_t cap);
 
 int64_t sl_now_us(void);                                /* CLOCK_MONOTONIC; core/ only */
+int64_t sl_wall_us(void);                               /* since 1970; likewise */
 #endif

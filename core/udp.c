@@ -30,7 +30,7 @@ int64_t sl_now_us(void)
 	return ts.tv_sec * SL_SEC + ts.tv_nsec / 1000;
 }
 
-static int64_t wall_now_us(void)
+int64_t sl_wall_us(void)
 {
 	struct timespec ts;
 
@@ -149,7 +149,7 @@ int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64
 	do
 		n = recvmmsg(u->fd, b->rx, SL_UDP_BATCH, MSG_DONTWAIT, NULL);
 	while (n < 0 && errno == EINTR);
-	wall_us = n > 0 ? wall_now_us() : 0;
+	wall_us = n > 0 ? sl_wall_us() : 0;
 	for (int i = 0; i < n; i++) {
 		struct msghdr *h = &b->rx[i].msg_hdr;
 		struct sl_in *to = &in[count];
