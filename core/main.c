@@ -162,6 +162,8 @@ static int start(struct server *s)
 	struct sl_core_why why = {{0}};
 	int err = watch_signals(s);
 
+	if (!err && s->conf.http.key[0])
+		err = sl_core_check_key_file(s->conf.http.key, &why);
 	if (!err)
 		err = sl_core_new(&s->conf, &s->loop, on_event, s, &s->core, &why);
 	if (!err)
