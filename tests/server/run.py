@@ -7,6 +7,8 @@ at most DEADLINE_S for each. Nothing here needs a browser: the offer is a record
 Last line: "server: N passed, N failed, N skipped".
 """
 import errno
+import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -16,12 +18,14 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
+import zlib
 
 DEADLINE_S = 60
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -227,6 +231,64 @@ def served_cert(server):
 
 def file_cert(path):
     return open(path).read().replace("\n", "")
+
+
+# ---- a peer that can do ICE and nothing else ----
+
+
+class Peer:
+    """One end of a session that checks as a browser does, by the credentials of the offer and of an answer."""
+
+    def __init__(self, answer):
+        found = dict(re.findall(r"a=(ice-ufrag|ice-pwd|fingerprint):(?:sha-256 )?(\S+)", answer))
+        self.name = "%s:%s" % (found["ice-ufrag"], re.search(r"a=ice-ufrag:(\S+)", OFFER).group(1))
+        self.key = found["ice-pwd"].encode()
+        self.fingerprint = found["fingerprint"]
+        self.candidates = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ (\S+)", answer)
+        self.address = (self.candidates[0][0], int(self.candidates[0][1]))
+        self.socket = socket.socket(socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(DEADLINE_S)
+        self.socket.connect(self.address)
+
+    def request(self, key=None):
+        """A Binding request that nominates: (transaction id, datagram)."""
+        def attribute(kind, value):
+            return struct.pack(">HH", kind, len(value)) + value + b"\0" * (-len(value) % 4)
+
+        def head(body, more):
+            return struct.pack(">HHI", 1, len(body) + more, 0x2112a442) + tid
+        tid = os.urandom(12)
+        body = attribute(0x0006, self.name.encode()) + attribute(0x0024, struct.pack(">I", 1845501695))
+        body += attribute(0x802a, os.urandom(8)) + attribute(0x0025, b"")
+        body += attribute(0x0008, hmac.digest(key or self.key, head(body, 24) + body, hashlib.sha1))
+        body += attribute(0x8028, struct.pack(">I", zlib.crc32(head(body, 8) + body) ^ 0x5354554e))
+        return tid, head(body, 0) + body
+
+    def check(self):
+        """Asks until a success response to the question comes."""
+        def asked():
+            tid, datagram = self.request()
+            self.socket.settimeout(1)
+            self.socket.send(datagram)
+            try:
+                while True:
+                    got = self.socket.recv(2048)
+                    if got[:2] == b"\x01\x01" and got[8:20] == tid:
+                        return True
+            except (TimeoutError, ConnectionRefusedError):
+                return False
+        until("an answer to a check", asked)
+
+    def datagram(self, first):
+        """The next one that begins with such a byte."""
+        self.socket.settimeout(DEADLINE_S)
+        while True:
+            got = self.socket.recv(2048)
+            if got[0] == first:
+                return got
+
+    def close(self):
+        self.socket.close()
 
 
 # ---- start ----
@@ -529,6 +591,129 @@ def certificate_that_cannot_be_read_ends_with_status_1():
         check("http.cert" in err, err)
 
 
+# ---- media ----
+
+
+def loopback6():
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            raise Skip("this machine has no IPv6 loopback")
+
+
+@test
+def a_check_is_answered_and_the_handshake_begins_over_ipv4_and_ipv6():
+    for ip in ("127.0.0.1", "::1"):
+        if ip == "::1":
+            loopback6()
+        s = Server("--media.port=0", "--media.bind=" + ip, media=False)
+        equal([[ip]] * len(s.ready["media"]), [[re.sub(r"^\[?(.*?)\]?:\d+$", r"\1", a) for a in m["addresses"]]
+                                              for m in s.ready["media"]])
+        status, _, answer = s.publish()
+        equal(status, 201)
+        p = Peer(answer)
+        equal([(c[0], c[2]) for c in p.candidates], [(ip, "host")])
+        p.check()
+        hello = p.datagram(22)
+        equal((hello[13], hello[1]), (1, 0xfe))         # a ClientHello in a DTLS record: we are the client
+        p.close()
+
+
+@test
+def t08_nothing_unauthenticated_is_answered_before_or_after_a_check():
+    s = Server()
+    p = Peer(s.publish()[2])
+    p.check()
+    p.datagram(22)
+    stranger = Peer(s.publish("other")[2])
+    for junk in (stranger.request(b"wrong")[1], b"\x00\x01\x00\x00\x21\x12\xa4\x42" + b"x" * 12, b"\x16\xfe\xfd" + b"\0" * 50,
+                 b"\x80\x60" + b"\0" * 40, b"\x80\xc8" + b"\0" * 40, b"\x40\x00\x00\x04abcd", b"", b"\xff" * 1400):
+        stranger.socket.send(junk)
+    # The first answer that the stranger gets is to the first question that is signed.
+    tid, datagram = stranger.request()
+    stranger.socket.send(datagram)
+    got = stranger.socket.recv(2048)
+    equal((got[:2], got[8:20]), (b"\x01\x01", tid))
+    check(len(got) <= len(datagram), len(got), len(datagram))
+    stranger.close()
+    p.close()
+
+
+@test
+def announced_addresses_stand_in_the_answer():
+    s = Server("--media.announce=203.0.113.7,2001:db8::7")
+    port = str(s.ready["media"][0]["port"])
+    answer = s.publish()[2]
+    check(("203.0.113.7", port, "host") in Peer(answer).candidates, answer)
+    check("127.0.0.1 " + port not in answer, answer)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    s = Server("--loops=1", "--media.bind=127.0.0.1", "--media.port=%d" % port, "--media.announce=203.0.113.7:4000", media=False)
+    equal(Peer(s.publish()[2]).candidates, [("203.0.113.7", "4000", "host")])
+
+
+@test
+def ice_servers_are_told_as_links():
+    s = Server("--ice.servers=stun:stun.example.org,turn:turn.example.org?transport=udp")
+    for path in ("/whip/room", "/whep/room"):
+        offer = OFFER if "whip" in path else OFFER.replace("a=sendrecv", "a=recvonly").replace("a=sendonly", "a=recvonly")
+        status, headers, _ = s.ask("POST", path, offer, Content_Type="application/sdp")
+        equal(status, 201)
+        equal([link.split(";")[0] for link in headers.get_all("Link")],
+              ["<stun:stun.example.org>", "<turn:turn.example.org?transport=udp>"])
+
+
+@test
+def a_name_is_free_again_when_its_holder_has_been_silent_for_six_seconds():
+    s = Server("--ice.timeout=600")
+    path = "room?participant=ann"
+    status, headers, answer = s.publish(path)
+    equal(status, 201)
+    holder = Peer(answer)
+    holder.check()
+    status, _, text = s.publish(path)
+    equal(status, 409)
+    equal(json.loads(text)["status"], 409)
+    equal(s.publish("elsewhere?participant=ann")[0], 201)
+
+    def taken_over():
+        status = s.publish(path)[0]
+        check(status in (201, 409), status)
+        return status == 201
+    until("the name is free", lambda: taken_over() or time.sleep(0.2))
+    equal(s.ask("DELETE", headers["Location"])[0], 404)
+    check("replaced" in s.err.lines[s.err.wait("session closed")])
+    holder.close()
+
+
+@test
+def dtls_cert_may_be_rsa_and_is_what_the_answer_names():
+    cert, key = scratch("rsa.pem"), scratch("rsa.key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=rsa", "-out", cert,
+                    "-keyout", key], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=DEADLINE_S)
+    os.chmod(key, 0o600)
+    for c, k in ((cert, key), make_cert("ec")):
+        os.chmod(k, 0o600)
+        s = Server("--dtls.cert", c, "--dtls.key", k)
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(open(c).read())).hexdigest().upper()
+        p = Peer(s.publish()[2])
+        equal(p.fingerprint.replace(":", ""), digest)
+        p.check()
+        equal(p.datagram(22)[13], 1)
+        p.close()
+    status, out, err = run("--http.port=0", "--media.port=0", "--media.bind=127.0.0.1", "--dtls.cert", cert, "--dtls.key",
+                           make_cert("ec")[1])
+    equal((status, out), (1, ""))
+    check("dtls.cert" in err, err)
+
+
+@test
+def t12_two_servers_have_different_certificates():
+    equal(len({Peer(Server().publish()[2]).fingerprint for _ in range(3)}), 3)
+
+
 # ---- limits ----
 
 
@@ -605,6 +790,38 @@ def json_log_is_one_object_a_line():
 
 
 @test
+def log_level_is_set_by_module():
+    s = Server("--log.level=error,whip=info", quiet=True)
+    equal(s.publish()[0], 201)
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    s.err.text()
+    check(any("session opened" in line for line in s.err.lines))
+    for line in s.err.lines:
+        check("module=whip" in line or "level=error" in line, line)
+    s = Server("--log.level=debug,whip=error", quiet=True)
+    equal(s.publish()[0], 201)
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    check("module=room" in s.err.text() and "module=whip" not in s.err.text(), s.err.text())
+
+
+@test
+def t53_a_key_that_everybody_may_read_is_refused():
+    cert, key = make_cert("one")
+    for which in ("dtls", "http"):
+        for mode, refused_ in ((0o644, True), (0o604, True), (0o640, False), (0o600, False)):
+            os.chmod(key, mode)
+            flags = ("--%s.cert" % which, cert, "--%s.key" % which, key)
+            if not refused_:
+                Server(*flags)
+                continue
+            status, out, err = run("--http.port=0", "--media.port=0", "--media.bind=127.0.0.1", *flags)
+            equal((status, out), (1, ""))
+            check(key in err and "chmod 600" in err, err)
+
+
+@test
 def t29_logfmt_lines_cannot_be_forged():
     s = Server("--ice.timeout=600")
     s.ask("GET", "/%0d%0atime=2000-01-01T00:00:00Z%20level=error%20msg=forged%1b%5b31m")
@@ -673,6 +890,21 @@ def t29_no_token_or_password_of_this_run_is_in_any_log():
     for name, line in all_logs:
         for secret in secrets:
             check(secret not in line, name, line)
+
+
+# ---- installed ----
+
+
+@test
+def make_install_puts_a_server_that_runs_under_destdir():
+    build, variant = os.path.split(os.path.dirname(SLUICE))
+    subprocess.run(["make", "-s", "-C", ROOT, "BUILD=" + build, "VARIANT=" + variant, "DESTDIR=" + scratch(), "PREFIX=/usr", "install"],
+                   check=True, stdout=subprocess.PIPE, timeout=5 * DEADLINE_S)
+    found = sorted(os.path.relpath(os.path.join(at, name), scratch()) for at, _, names in os.walk(scratch()) for name in names)
+    equal(found, ["usr/bin/sluice", "usr/share/doc/sluice/LICENSE", "usr/share/doc/sluice/README.md"])
+    s = Server(binary=scratch("usr/bin/sluice"))
+    equal(s.ask("GET", "/")[0], 200)                    # the page is in the binary
+    equal(s.publish()[0], 201)
 
 
 # ---- running them ----
