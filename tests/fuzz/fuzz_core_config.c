@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The configuration file. The input is a file's text.
- * Properties: it is taken, or refused with one sentence that begins with the file, a line that the file has, and says
- * something; what was taken lies within the ranges and bounds of the reference; reading it again over itself changes
- * nothing; a refusal, and the rules between keys, leave the process as it was. */
+ * Properties: it is taken, or refused with one sentence that begins with the file, a line that the
+ * file has, and says something; what was taken lies within the ranges and bounds of the reference;
+ * reading it again over itself changes nothing; a refusal, and the rules between keys, leave the
+ * process as it was. */
 #include "core/config.h"
 #include <stdio.h>
 #include <sys/mman.h>
@@ -24,8 +25,9 @@ static void check_texts(const struct sl_config *k)
 {
 	const char *const texts[] = {k->http.bind, k->http.token, k->http.cert, k->http.key,
 				     k->dtls.cert, k->dtls.key,	  k->log.level, k->log.format};
-	const struct sl_config_list *const lists[] = {&k->http.origins, &k->http.hosts,	    &k->http.proxies,
-						      &k->media.bind,	&k->media.announce, &k->ice.servers};
+	const struct sl_config_list *const lists[] = {&k->http.origins,	  &k->http.hosts,
+						      &k->http.proxies,	  &k->media.bind,
+						      &k->media.announce, &k->ice.servers};
 
 	for (size_t i = 0; i < SL_COUNT(texts); i++)
 		CHECK(ends(texts[i]));
@@ -67,7 +69,8 @@ static void check_numbers(const struct sl_config *k)
 	for (size_t i = 0; i < SL_COUNT(numbers); i++)
 		CHECK(numbers[i].n >= numbers[i].min && numbers[i].n <= numbers[i].max);
 	for (size_t i = 0; i < SL_COUNT(times); i++)
-		CHECK(times[i].us >= times[i].min * times[i].unit && times[i].us <= times[i].max * times[i].unit);
+		CHECK(times[i].us >= times[i].min * times[i].unit &&
+		      times[i].us <= times[i].max * times[i].unit);
 }
 
 /* "file:line: what is wrong" */
