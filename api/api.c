@@ -10,25 +10,46 @@
 
 /* clang-format off */
 static const struct api_route routes[] = {
-	/* first   min max methods    cors   scope               body  OPTIONS says    handler */
-	{"whip",      2, 2, BIT(POST), true,  API_ROOM_PUBLISH,   SDP,  "Accept-Post",  api_whip_post},
-	{"whep",      2, 3, BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post},
-	{"sessions",  2, 2, EDIT,      true,  API_OWN_SESSION,    FRAG, "Accept-Patch", api_session_request},
-	{"metrics",   1, 1, READ,      false, API_STATIC,         NULL, NULL,           api_metrics_get},
-	{"healthz",   1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_healthz_get},
-	{"readyz",    1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_readyz_get},
-	{"",          1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_asset_get},
-	{"app.js",    1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_asset_get},
-	{"style.css", 1, 1, READ,      false, API_OPEN,           NULL, NULL,           api_asset_get},
+	/* path     methods    cors   scope               body  OPTIONS says    handler              upgrade */
+	{"whip/*",     BIT(POST), true,  API_ROOM_PUBLISH,   SDP,  "Accept-Post",  api_whip_post, NULL},
+	{"whep/*",     BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
+	{"whep/*/*",   BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
+	{"sessions/*", EDIT,      true,  API_OWN_SESSION,    FRAG, "Accept-Patch", api_session_request, NULL},
+	{"metrics",    READ,      false, API_STATIC,         NULL, NULL,           api_metrics_get, NULL},
+	{"healthz",    READ,      false, API_OPEN,           NULL, NULL,           api_healthz_get, NULL},
+	{"readyz",     READ,      false, API_OPEN,           NULL, NULL,           api_readyz_get, NULL},
+	{"",           READ,      false, API_OPEN,           NULL, NULL,           api_asset_get, NULL},
+	{"app.js",     READ,      false, API_OPEN,           NULL, NULL,           api_asset_get, NULL},
+	{"style.css",  READ,      false, API_OPEN,           NULL, NULL,           api_asset_get, NULL},
 };
 /* clang-format on */
+
+static bool fits(const char *path, const struct api_request *req)
+{
+	struct sl_str rest = sl_str_z(path);
+
+	for (size_t i = 0; i < req->seg_count; i++) {
+		bool more = rest.n > 0 && memchr(rest.p, '/', rest.n);
+		struct sl_str want = sl_str_cut(&rest, '/');
+
+		if (!sl_str_eq(want, SL_STR("*")) && !sl_str_eq(want, req->seg[i]))
+			return false;
+		if (more != (i + 1 < req->seg_count))
+			return false;
+	}
+	return req->seg_count > 0;
+}
+
+const struct api_route *api_more_routes;
 
 const struct api_route *api_route_find(const struct api_request *req)
 {
 	for (size_t i = 0; i < SL_COUNT(routes); i++)
-		if (sl_str_eq(req->seg[0], sl_str_z(routes[i].first)) &&
-		    req->seg_count >= routes[i].min && req->seg_count <= routes[i].max)
+		if (fits(routes[i].path, req))
 			return &routes[i];
+	for (const struct api_route *r = api_more_routes; r && r->path; r++)
+		if (fits(r->path, req))
+			return r;
 	return NULL;
 }
 

@@ -17,7 +17,7 @@ enum {
 	API_NAME_CHARS_MAX = 64, API_NAME_MAX = 4 * API_NAME_CHARS_MAX, /* bytes */
 	API_ID_LEN = 22,                /* base64url of 128 bits */
 	API_PATH_MAX = 1024, API_HOST_MAX = 300, API_HEAD_MAX = 1536,
-	API_SEGMENTS_MAX = 3
+	API_SEGMENTS_MAX = 7
 };
 /* A holder of a name that has brought nothing authentic for this long is replaced by who asks for
  * the name. */
@@ -84,6 +84,7 @@ enum api_conn_state {
 	CONN_HEAD,              /* TLS handshake or request head is coming */
 	CONN_BODY,
 	CONN_WAIT,              /* a media loop is asked */
+	CONN_WS,                /* upgraded: ws.c has it */
 	CONN_ANSWER,            /* response is ready, to be written when the socket takes it */
 	CONN_DYING              /* written: the library flushes and closes */
 };
@@ -94,6 +95,7 @@ struct api_conn {
 	struct sl_api *api;
 	struct lws *wsi;                /* NULL before adoption */
 	struct api_op *op;              /* CONN_WAIT: who will answer */
+	struct api_ws *ws;              /* owned by ws.c; NULL when not upgraded */
 	/* state */
 	enum api_conn_state state;
 	struct sl_addr peer;
@@ -119,15 +121,17 @@ enum api_scope {
 };
 
 struct api_route {
-	const char *first;              /* first segment; "" is the page itself */
-	uint8_t min, max;               /* segments, the first included */
+	const char *path;               /* without the first '/'; a segment "*" takes any one */
 	uint8_t methods;                /* bits by enum api_method, without OPTIONS */
 	bool cors;
 	enum api_scope scope;
 	const char *accept;             /* content type of a body; NULL: none is read */
 	const char *accept_header;      /* how OPTIONS tells it */
 	void (*fn)(struct api_conn *c);
+	const struct api_ws_ops *ws;    /* what an upgrade to WebSocket gets; NULL: none is to be had */
 };
+/* Tests put paths of their own here; the last one's `path` is NULL. */
+extern const struct api_route *api_more_routes;
 const struct api_route *api_route_find(const struct api_request *req);
 
 int api_http_new(struct sl_api *api, struct sl_core_why *why);
@@ -136,6 +140,8 @@ void api_http_free(struct sl_api *api);
 void api_http_adopt(struct api_conn *c);
 /* Closes it now; the struct goes when the library has let go of it. */
 void api_http_kill(struct api_conn *c);
+/* Its deadline has come: may put it off. */
+void api_http_due(struct api_conn *c);
 /* Appends "Name: value" to the response being made. What does not fit makes the response a 503. */
 void api_header(struct api_conn *c, const char *name, const char *fmt, ...) SL_PRINTF(3, 4);
 /* Ends the request. `body` is copied; NULL for none. */
@@ -211,6 +217,8 @@ struct api_track {
 	bool muted;                     /* publish: for everyone; subscription: paused */
 	enum sl_codec codec;            /* publish: of the last SL_EV_MEDIA */
 	uint64_t playing;               /* subscription: the publisher's track, 0 nothing */
+	uint32_t cap_bps;               /* publish: what core was told last; 0 none */
+	bool capped;                    /* publish: publish.max_video_bps holds for it */
 	uint32_t score;                 /* publish: loudness, when last heard */
 	int64_t heard_us;
 };
@@ -218,6 +226,12 @@ struct api_track {
 struct api_slot {                       /* what a player's k-th m-lines play */
 	uint64_t publisher;             /* tag of the session; 0 nobody */
 	uint8_t unit;
+};
+
+/* What of a session's media came and what was lost, in both directions, when somebody looked. */
+struct api_flow {
+	int64_t at_us;
+	uint64_t up_packets, up_lost, down_packets, down_lost;
 };
 
 enum api_session_state { SESSION_OPENING, SESSION_OPEN, SESSION_CLOSING };
@@ -239,6 +253,10 @@ struct api_session {
 	bool connected, silent;
 	unsigned loop;
 	bool busy;                      /* an ICE restart is under way */
+	enum sl_close_cause cause;      /* when core has closed it */
+	char detail[96];                /* of the cause */
+	uint32_t cap_bps;               /* most for each of its cameras, by an operator; 0 none */
+	struct api_flow looks[2];       /* for the diagnosis: the earlier one, at least 5 s apart */
 	int64_t since_us;
 	char id[API_ID_LEN + 1];
 	char etag[API_ID_LEN + 1];      /* of the ICE session */
@@ -249,11 +267,39 @@ struct api_session {
 	enum sl_kind mid_kind;
 };
 
+/* A session that is over, for whoever asks why. */
+struct api_ended {
+	char id[API_ID_LEN + 1];        /* "" none */
+	char room[API_NAME_MAX + 1], participant[API_NAME_MAX + 1];
+	const char *via;
+	enum sl_close_cause cause;
+	char detail[96], why[200];
+	int64_t since_us, ended_us;
+	unsigned loop;
+};
+enum { API_ENDED_MAX = 64 };
+
+/* What can be set of a room. */
+enum { API_PUBLISHERS_MAX = 256 };
+enum api_who { API_ANYONE, API_NOBODY, API_LISTED };
+struct api_room_set {
+	int64_t linger_us;              /* SL_NEVER: it stays until it is deleted */
+	int64_t max_video_bps;          /* its cameras share it; 0 no cap, -1 rooms.max_video_bps */
+	uint32_t capacity;              /* participants; 0: rooms.max_participants */
+	uint32_t codecs;                /* bits by enum sl_codec; 0 all */
+	enum api_who publishers;
+	char *names;                    /* owned: of API_LISTED, each with its NUL, one behind the other */
+	size_t names_len, name_count;
+};
+
 struct api_room {
-	struct sl_list link;            /* of api->empty_rooms, longest empty first */
+	struct sl_list link;            /* of api->empty_rooms, the first to end first */
 	struct sl_list publishers, players;
 	uint32_t publisher_count;
 	char name[API_NAME_MAX + 1];
+	struct api_room_set set;
+	bool made;                      /* by a request for it: never makes way for another */
+	int64_t since_us;
 	int64_t empty_us;               /* since when; 0: somebody is here */
 	bool dirty;                     /* a route could not be set: try again */
 	struct sl_speaker speaker;
@@ -263,6 +309,12 @@ struct api_room {
 struct api_room *api_room_find(struct sl_api *api, const char *name);
 /* SL_EFULL at rooms.max (after forgetting an empty one), SL_ENOMEM. */
 SL_MUST_USE int api_room_new(struct sl_api *api, const char *name, struct api_room **out);
+/* Ends all its sessions, and the room. */
+void api_room_end(struct sl_api *api, struct api_room *r, const char *why);
+/* Takes over *set. Caps and the room's end follow from it; sessions that are there stay. */
+void api_room_set(struct sl_api *api, struct api_room *r, struct api_room_set *set);
+/* Tells core the caps that have changed. */
+void api_room_caps(struct sl_api *api, struct api_room *r);
 /* Somebody came, left, or is ready: sets who plays whom, and starts or stops the wait for the
  * room's end. */
 void api_room_changed(struct sl_api *api, struct api_room *r);
@@ -271,6 +323,19 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 /* Ends rooms that were empty for rooms.linger, and tries routes again. Re-arms its timer. */
 void api_rooms_tick(struct sl_api *api);
 void api_rooms_fini(struct sl_api *api);
+
+/* ---- settings.c: what can be set of a room ---- */
+void api_room_set_default(const struct sl_api *api, struct api_room_set *out);
+void api_room_set_fini(struct api_room_set *set);       /* takes a zeroed one */
+uint32_t api_room_capacity(const struct sl_api *api, const struct api_room *r);
+/* Is there room for one more participant? */
+bool api_room_has_place(const struct sl_api *api, const struct api_room *r);
+bool api_room_may_publish(const struct api_room *r, struct sl_str participant);
+/* Leaves in codecs[SL_CODEC_COUNT] only what the room allows. r may be NULL. */
+void api_room_codecs(const struct api_room *r, bool *codecs);
+/* What a publisher's video track may take; 0 no cap. *by: whose cap that is, in words. */
+uint32_t api_room_cap_of(const struct sl_api *api, const struct api_room *r,
+			 const struct api_session *s, const struct api_track *t, const char **by);
 
 /* A publisher without a name is called by its id. SL_EFULL, SL_ENOMEM. */
 SL_MUST_USE int api_session_new(struct sl_api *api, struct api_room *r, bool publisher, bool player,
@@ -302,6 +367,7 @@ struct api_negotiation {
 	struct sl_sdp_cand *cands;              /* ours */
 	size_t cand_count, tagged;              /* tagged: m-line whose ICE and DTLS are used */
 	enum sl_sdp_role role;
+	const struct api_room *room;            /* whose codecs may be used; NULL: all. Only while negotiating */
 	uint64_t session_id;
 	unsigned loop;
 	struct sl_transport_conf *conf;
@@ -331,6 +397,8 @@ struct api_op {
 	uint64_t session;               /* tag */
 	uint64_t holder;                /* tag of the session whose name is asked for */
 	size_t track;                   /* index, of a route */
+	uint64_t core_track;            /* of a request that is about a track */
+	bool flag;                      /* muted, or paused */
 	char *text;                     /* owned: the request's body */
 	size_t text_len;
 	bool negotiated;
@@ -340,6 +408,8 @@ struct api_op {
 /* conn may be NULL. Takes over the request's body. */
 struct api_op *api_op_new(struct sl_api *api, struct api_conn *c) SL_MUST_USE;
 void api_op_free(struct api_op *op);
+/* Answers the client, if it is still there, what a media loop's error is to it, and ends the op. */
+void api_op_failed(struct api_op *op, int err);
 void api_whip_post(struct api_conn *c);
 void api_session_request(struct api_conn *c);
 
@@ -367,9 +437,14 @@ struct sl_api {
 	struct sl_pool sessions;
 	struct sl_hash ids;             /* session id → session */
 	struct sl_hash rooms;           /* digest of the name → room */
+	struct api_ended ended[API_ENDED_MAX];  /* the last ones */
+	uint32_t ended_next;
 	char *links;                    /* Link header lines */
 	size_t links_len;
 	/* state */
+	uint32_t publish_bps, room_bps; /* publish.max_video_bps, rooms.max_video_bps: may change */
+	char log_level[SL_CONFIG_TEXT_MAX];     /* the same */
+	int64_t since_us;
 	uint64_t secret[4];
 	struct sl_list conns, ops, closing, empty_rooms;
 	uint32_t conn_count, room_count, op_count;
@@ -380,6 +455,7 @@ struct sl_api {
 	uint16_t port;
 	bool bind_loopback, draining, freeing, dirty;
 	uint64_t responses[6];          /* by status class */
+	int64_t ws_ping_us, ws_silence_us;      /* between pings; without a pong */
 	uint64_t refused_conns, evicted_conns;
 };
 #endif

@@ -2,6 +2,7 @@
  * api/http.c — one request per connection, by libwebsockets: its parser, its TLS, its writes.
  * The library never listens (listen.c does) and its timeouts are not used (listen.c has ours). */
 #include "api/api_int.h"
+#include "api/ws.h"
 #include <libwebsockets.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ static void finish(struct api_conn *c, int status, const char *type)
 {
 	struct sl_api *api = c->api;
 
-	SL_ASSERT(c->state != CONN_ANSWER && c->state != CONN_DYING);
+	SL_ASSERT(c->state != CONN_ANSWER && c->state != CONN_DYING && c->state != CONN_WS);
 	c->res.status = status;
 	c->res.type = type;
 	c->state = CONN_ANSWER;
@@ -536,7 +537,8 @@ static bool judge(struct lws *wsi, struct api_conn *c)
 	}
 	if (!may_enter(wsi, c))
 		return false;
-	if (req->route->accept && (req->method == API_POST || req->method == API_PATCH) &&
+	if (req->route->accept &&
+	    (req->method == API_POST || req->method == API_PATCH || req->method == API_PUT) &&
 	    !media_type_is(req->content_type, req->route->accept)) {
 		if (req->route->accept_header)
 			api_header(c, req->route->accept_header, "%s", req->route->accept);
@@ -638,17 +640,59 @@ static int on_body_end(struct api_conn *c)
 	return dispatch(c);
 }
 
-/* No path speaks another protocol yet; h2c would go round every check of ours. */
-static int on_upgrade(struct api_conn *c)
+/* RFC 6455 section 4.2.1. The library does not ask for all of it, and would take up h2c, which goes
+ * round every check of ours. False: answered. */
+static bool may_upgrade(struct lws *wsi, struct api_conn *c)
 {
+	char text[64], key[24];
+	struct sl_str list;
+	bool asked = false;
+
+	if (!c->req.route->ws || header(wsi, WSI_TOKEN_UPGRADE, text, sizeof(text)) ||
+	    strcasecmp(text, "websocket") != 0)
+		return api_problem(c, 400, "nothing here can be upgraded to"), false;
+	if (header(wsi, WSI_TOKEN_CONNECTION, text, sizeof(text)) == 0)
+		for (list = sl_str_z(text); list.n > 0;)
+			asked |= sl_str_ieq(sl_str_trim(sl_str_cut(&list, ',')), SL_STR("upgrade"));
+	if (!asked)
+		return api_problem(c, 400, "Connection does not ask for an upgrade"), false;
+	if (header(wsi, WSI_TOKEN_VERSION, text, sizeof(text)) || strcmp(text, "13") != 0) {
+		api_header(c, "Sec-WebSocket-Version", "13");
+		return api_problem(c, 426, "only version 13 of WebSocket is spoken here"), false;
+	}
+	if (header(wsi, WSI_TOKEN_KEY, text, sizeof(text)) ||
+	    sl_unbase64(sl_str_z(text), key, sizeof(key)) != 16)
+		return api_problem(c, 400, "Sec-WebSocket-Key is not 16 bytes in base64"), false;
+	if (header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof(text)) != API_HDR_ABSENT)
+		return api_problem(c, 400, "no subprotocol of WebSocket is spoken here"), false;
+	return true;
+}
+
+/* Everything is judged before the upgrade; a refusal is a plain answer. */
+static int on_upgrade(struct lws *wsi, struct api_conn *c)
+{
+	uint64_t body_len = 0;
+	const char *why;
+	int status;
+
 	if (c->state != CONN_HEAD)
 		return -1;
-	api_problem(c, 400, "nothing here can be upgraded to");
-	return write_response(c);
+	if (!read_head(wsi, c, &body_len) || !may_upgrade(wsi, c))
+		return write_response(c);
+	why = api_ws_accept(c, &status);
+	if (why) {
+		if (status == 503)
+			api_header(c, "Retry-After", "1");
+		api_problem(c, status, "%s", why);
+		return write_response(c);
+	}
+	c->state = CONN_WS;
+	return 0;
 }
 
 static void on_destroy(struct api_conn *c)
 {
+	api_ws_gone(c);
 	c->wsi = NULL;
 	c->gone = true;
 	if (!c->adopting)
@@ -680,8 +724,17 @@ static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
 		rc = c->state == CONN_ANSWER ? write_response(c) : 0;
 		break;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		rc = on_upgrade(wsi, c);
+		break;
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-		rc = on_upgrade(c);
+		rc = c->state == CONN_WS ? 0 : -1;
+		break;
+	case LWS_CALLBACK_ESTABLISHED:
+	case LWS_CALLBACK_RECEIVE:
+	case LWS_CALLBACK_RECEIVE_PONG:
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		rc = c->state == CONN_WS ? api_ws_callback(c, (int)reason, in, len) : -1;
 		break;
 	case LWS_CALLBACK_CLOSED_HTTP:
 		c->state = CONN_DYING;
@@ -694,6 +747,12 @@ static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
 	}
 	c->in_callback = false;
 	return rc;
+}
+
+void api_http_due(struct api_conn *c)
+{
+	if (c->ws)
+		(void)!api_ws_due(c);
 }
 
 void api_http_adopt(struct api_conn *c)
@@ -759,7 +818,7 @@ int api_http_new(struct sl_api *api, struct sl_core_why *why)
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-			   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+			   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_VALIDATE_UTF8,
 		.foreign_loops = loops,
 		.max_http_header_data = 16384,
 		.max_http_header_pool2 = conf->http.max_connections + 64,
@@ -767,6 +826,8 @@ int api_http_new(struct sl_api *api, struct sl_core_why *why)
 		.pt_serv_buf_size = 16384,
 	};
 
+	api->ws_ping_us = 20 * SL_SEC;
+	api->ws_silence_us = 30 * SL_SEC;
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
 	api->lws = lws_create_context(&info);
 	if (!api->lws) {

@@ -58,6 +58,8 @@ static void on_sweep(uv_timer_t *t)
 	{
 		struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
+		if (c->deadline_us <= now_us)
+			api_http_due(c);
 		if (c->deadline_us > now_us) {
 			next_us = SL_MIN(next_us, c->deadline_us);
 			continue;
@@ -77,7 +79,7 @@ static int worth_less(const struct api_conn *c)
 {
 	static const int by_state[] = {
 		[CONN_SNIFF] = 3, [CONN_HEAD] = 3,   [CONN_BODY] = 2,
-		[CONN_WAIT] = 0,  [CONN_ANSWER] = 1, [CONN_DYING] = 4,
+		[CONN_WAIT] = 0,  [CONN_WS] = 0,     [CONN_ANSWER] = 1, [CONN_DYING] = 4,
 	};
 
 	return c->req.authorized ? 0 : by_state[c->state];

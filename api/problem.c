@@ -25,6 +25,7 @@ static const struct {
 	{415, "Unsupported Media Type"},
 	{421, "Misdirected Request"},
 	{422, "Unprocessable Content"},
+	{426, "Upgrade Required"},
 	{428, "Precondition Required"},
 	{431, "Request Header Fields Too Large"},
 	{500, "Internal Server Error"},
