@@ -75,8 +75,8 @@ static size_t piece(struct sim *s, uint8_t *out, uint16_t message)
 	return sl_wr_len(&w);
 }
 
-/* Each of the validated peers may make us keep a context, but the table of them is bounded, and what
- * one holds too; when they have left, nothing is left. */
+/* Each of the validated peers may make us keep a context, but the table of them is bounded, and
+ * what one holds too; when they have left, nothing is left. */
 TEST(t14_fragments_of_many_validated_peers_hold_bounded_memory_that_comes_back)
 {
 	struct call c;
@@ -172,4 +172,118 @@ TEST(t53_a_transport_that_ended_leaves_no_password_in_its_place)
 	sim_run(s, SL_SEC);
 	CHECK(!holds(t, sizeof(*t), pwd, 22));
 	sim_check_empty(s);
+}
+
+/* ---- what a handshake leaves behind, and packets that only their ends understand ---- */
+
+static bool no_media(struct sim *s, struct sim_peer *sp, bool up, const uint8_t *data, size_t len)
+{
+	(void)s;
+	(void)sp;
+	(void)len;
+	return !up || data[0] < 128;
+}
+
+TEST(the_context_of_a_handshake_goes_with_the_first_srtp_or_ten_seconds_later)
+{
+	for (int media = 0; media < 2; media++) {
+		struct sim *s;
+		struct sim_peer *sp;
+
+		sim_no_oom();
+		s = sim_new(&(struct sim_conf){.seed = 405, .loops = 1});
+		sp = sim_peer(s, 0);
+		sim_sends(sp, SL_VP8, 0);
+		s->tap = media ? NULL : no_media;
+		sim_open(sp);
+		sim_wait_connected(sp, SL_SEC);
+		sim_run(s, 9 * SL_SEC);
+		CHECK_EQ(s->engines[0].handshakes.live, !media);
+		sim_run(s, 2 * SL_SEC);
+		CHECK_EQ(s->engines[0].handshakes.live, 0);
+		CHECK(sim_transport(sp) && sim_transport(sp)->records.ready);
+		sim_close(sp);
+		sim_run(s, SL_SEC);
+		CHECK(sp->p->far_end_closed);
+		sim_check_empty(s);
+	}
+}
+
+/* A packet of the source whose payload tells nothing. */
+static void send_opaque(struct sim *s, struct peer_source *src, unsigned ext_id, uint8_t level)
+{
+	uint8_t buf[300] = {0x90, (uint8_t)(src->conf.pt | 0x80)};
+
+	sl_put16(buf + 2, (uint16_t)src->seq);
+	sl_put32(buf + 4, (uint32_t)(s->now_us * 9 / 100));
+	sl_put32(buf + 8, src->conf.ssrc);
+	sl_put32(buf + 12, 0xbede0001);
+	buf[16] = (uint8_t)(ext_id << 4);
+	buf[17] = level;
+	memset(buf + 20, 0xee, sizeof(buf) - 20);
+	peer_send_rtp(src->peer, buf, sizeof(buf), src->seq++);
+}
+
+static uint64_t opaque_seen;
+
+static bool see_opaque(struct sim *s, struct sim_peer *sp, bool up, const uint8_t *data, size_t len)
+{
+	uint8_t want[280];
+
+	(void)s;
+	(void)sp;
+	memset(want, 0xee, sizeof(want));
+	if (!up && data[0] >= 128 && !sl_is_rtcp(data, len) && len >= sizeof(want) &&
+	    memcmp(data + len - sizeof(want), want, sizeof(want)) == 0)
+		opaque_seen++;
+	return true;
+}
+
+/* SFrame, insertable streams: no key frame is ever seen in them, and no byte of them changes. */
+TEST(payloads_that_are_encrypted_end_to_end_pass_untouched_after_three_seconds)
+{
+	struct call c;
+
+	sim_no_oom();
+	opaque_seen = 0;
+	c = call_new(&(struct sim_conf){.seed = 406, .fixed_keys = true, .impl = SL_SRTP_NULL},
+		     SIM_NO_RTX);
+	c.camera->stopped = c.mic->stopped = true;
+	call_connect(&c);
+	c.s->tap = see_opaque;
+	for (int i = 0; i < 140; i++) {
+		send_opaque(c.s, c.camera, 0, 0);
+		sim_run(c.s, 20 * SL_MS);
+	}
+	CHECK_EQ(opaque_seen, 0);
+	CHECK(sim_publisher(c.camera)->plis > 2);
+	for (int i = 0; i < 60; i++) {
+		send_opaque(c.s, c.camera, 0, 0);
+		sim_run(c.s, 20 * SL_MS);
+	}
+	CHECK(opaque_seen >= 45 && opaque_seen <= 60);
+	c.s->tap = NULL;
+	call_end(&c);
+}
+
+TEST(how_loud_a_publisher_is_comes_as_an_event_at_most_five_times_a_second)
+{
+	struct call c;
+	unsigned events;
+
+	sim_no_oom();
+	c = call_new(&(struct sim_conf){.seed = 407, .fixed_keys = true, .impl = SL_SRTP_NULL}, 0);
+	call_connect(&c);
+	sim_publisher(c.mic)->conf.exts.id[SL_EXT_AUDIO_LEVEL] = 9;
+	for (int i = 0; i < 250; i++) {
+		send_opaque(c.s, c.mic, 9, i < 100 ? 127 : 0x80 | 20);
+		if (i == 100)
+			CHECK_EQ(sim_events(c.s, SL_EV_LEVEL, 0), 0);
+		sim_run(c.s, 20 * SL_MS);
+	}
+	events = sim_events(c.s, SL_EV_LEVEL, c.a->transport);
+	CHECK(events >= 10 && events <= 16);
+	CHECK(sim_last_event(c.s, SL_EV_LEVEL, 0)->score > 0);
+	CHECK_EQ(sim_last_event(c.s, SL_EV_LEVEL, 0)->track, sim_publisher(c.mic)->id);
+	call_end(&c);
 }
