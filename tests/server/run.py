@@ -319,6 +319,12 @@ def ready_line_is_one_json_object_with_the_real_ports():
 
 
 @test
+def without_a_word_there_is_a_loop_for_each_core():
+    for flags in ((), ("--loops=auto",), ("--loops=0",)):
+        equal(len(Server(*flags).ready["media"]), min(os.sysconf("SC_NPROCESSORS_ONLN"), 64))
+
+
+@test
 def ready_line_names_a_url_that_answers_for_every_way_to_bind():
     for bind, url in (("0.0.0.0", "http://localhost:"), ("127.0.0.3", "http://127.0.0.3:")):
         s = Server("--bind=" + bind, "--token=" + TOKEN)
@@ -892,7 +898,31 @@ def t29_no_token_or_password_of_this_run_is_in_any_log():
             check(secret not in line, name, line)
 
 
-# ---- installed ----
+# ---- installed, and run by make ----
+
+
+@test
+def make_run_starts_the_server_and_passes_signals_on():
+    build, variant = os.path.split(os.path.dirname(SLUICE))
+    if variant != "release":
+        raise Skip("make run builds the release")
+    make = subprocess.Popen(["make", "-C", ROOT, "BUILD=" + build, "run",
+                             "ARGS=--http.port=0 --media.port=0 --media.bind=127.0.0.1 --drain_s=86400"],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        out, err = Lines(make.stdout), Lines(make.stderr)
+        ready = json.loads(out.lines[out.wait('{"ready":true')])
+        check(ready["http"]["url"].startswith("http://127.0.0.1:"))
+        make.send_signal(signal.SIGTERM)
+        err.wait("why=drained")
+        make.wait(DEADLINE_S)
+    finally:
+        if make.poll() is None:
+            os.killpg(make.pid, signal.SIGKILL)
+        out.thread.join(DEADLINE_S)
+        err.thread.join(DEADLINE_S)
+        make.stdout.close()
+        make.stderr.close()
 
 
 @test
