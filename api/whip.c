@@ -95,8 +95,7 @@ static const char *read_names(const struct api_request *req, char *room, char *p
 	return why || sl_str_copy(participant, API_NAME_MAX + 1, name) ? why : "is not a name";
 }
 
-/* Why no new session can be taken now; NULL when one can. */
-static const char *overload(struct sl_api *api)
+const char *api_overload(struct sl_api *api)
 {
 	if (api->draining)
 		return "draining: no new sessions";
@@ -210,12 +209,13 @@ static void offer_continue(struct api_op *op);
 static void on_holder(void *arg, const struct sl_reply *r)
 {
 	struct api_op *op = arg;
-	struct api_session *holder = op->api ? api_session_by_tag(op->api, op->holder) : NULL;
+	struct api_session *holder;
 
-	if (!op->conn) {
+	if (!op->api || !op->conn) {
 		api_op_free(op);
 		return;
 	}
+	holder = api_session_by_tag(op->api, op->holder);
 	if (holder && holder->room && r->err != SL_ENOTFOUND && r->info.silent_us < API_SILENT_US) {
 		op_problem(op, 409, "a participant of that name is in the room");
 		return;
@@ -301,7 +301,7 @@ static void offer_continue(struct api_op *op)
 		return;
 	}
 	if (op->n.role == SL_SDP_PUBLISHER && named)
-		holder = api_room_publisher(room, participant);
+		holder = api_room_participant(room, participant);
 	if (holder) {
 		ask_holder(op, holder);
 		return;
@@ -318,7 +318,7 @@ void api_whip_post(struct api_conn *c)
 {
 	struct sl_api *api = c->api;
 	char room[API_NAME_MAX + 1], participant[API_NAME_MAX + 1];
-	const char *busy = overload(api), *bad;
+	const char *busy = api_overload(api), *bad;
 	struct sl_sdp_why why = {0};
 	struct api_op *op;
 	bool named;
@@ -551,6 +551,10 @@ void api_session_request(struct api_conn *c)
 
 	if (!s || s->state != SESSION_OPEN) {
 		api_problem(c, 404, "there is no such session");
+		return;
+	}
+	if (c->req.method == API_PATCH && s->join) {
+		api_problem(c, 409, "who joined by WebSocket sends candidates and restarts there");
 		return;
 	}
 	if (c->req.method == API_PATCH) {
