@@ -23,6 +23,8 @@ static const struct row {
 	{"http.bind", "HTTP_BIND", TEXT, AT(http.bind), 0, "127.0.0.2", 0, NULL, NULL},
 	{"http.port", "HTTP_PORT", NUMBER, AT(http.port), 8888, "1", 1, "-1", "65536"},
 	{"http.token", "HTTP_TOKEN", TEXT, AT(http.token), 0, "s3cret=:#", 0, NULL, NULL},
+	{"http.jwt_key", "HTTP_JWT_KEY", TEXT, AT(http.jwt_key), 0, "a key of 16 or more", 0, NULL,
+	 NULL},
 	{"http.insecure", "HTTP_INSECURE", SWITCH, AT(http.insecure), 0, "yes", 1, NULL, NULL},
 	{"http.origins", "HTTP_ORIGINS", LIST, AT(http.origins), 0, "https://a.example", 1, NULL,
 	 NULL},
