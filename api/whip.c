@@ -95,7 +95,8 @@ static const char *read_names(const struct api_request *req, char *room, char *p
 	return why || sl_str_copy(participant, API_NAME_MAX + 1, name) ? why : "is not a name";
 }
 
-const char *api_overload(struct sl_api *api)
+/* Why no new session can be taken now; NULL when one can. */
+static const char *overload(struct sl_api *api)
 {
 	if (api->draining)
 		return "draining: no new sessions";
@@ -301,7 +302,7 @@ static void offer_continue(struct api_op *op)
 		return;
 	}
 	if (op->n.role == SL_SDP_PUBLISHER && named)
-		holder = api_room_participant(room, participant);
+		holder = api_room_publisher(room, participant);
 	if (holder) {
 		ask_holder(op, holder);
 		return;
@@ -318,7 +319,7 @@ void api_whip_post(struct api_conn *c)
 {
 	struct sl_api *api = c->api;
 	char room[API_NAME_MAX + 1], participant[API_NAME_MAX + 1];
-	const char *busy = api_overload(api), *bad;
+	const char *busy = overload(api), *bad;
 	struct sl_sdp_why why = {0};
 	struct api_op *op;
 	bool named;
@@ -551,10 +552,6 @@ void api_session_request(struct api_conn *c)
 
 	if (!s || s->state != SESSION_OPEN) {
 		api_problem(c, 404, "there is no such session");
-		return;
-	}
-	if (c->req.method == API_PATCH && s->join) {
-		api_problem(c, 409, "who joined by WebSocket sends candidates and restarts there");
 		return;
 	}
 	if (c->req.method == API_PATCH) {
