@@ -145,35 +145,6 @@ TEST(t07_a_player_that_vanishes_gets_no_byte_after_the_timeout)
 	call_end(&c);
 }
 
-/* ---- T53: what is freed is wiped where it was a key ---- */
-
-static bool holds(const void *p, size_t n, const void *key, size_t key_len)
-{
-	return memmem(p, n, key, key_len) != NULL;
-}
-
-TEST(t53_a_transport_that_ended_leaves_no_password_in_its_place)
-{
-	struct sim *s;
-	struct sim_peer *sp;
-	struct sl_transport *t;
-	char pwd[SL_PWD_MAX + 1];
-
-	sim_no_oom();
-	s = sim_new(&(struct sim_conf){.seed = 404, .loops = 1});
-	sp = sim_peer(s, 0);
-	sim_sends(sp, SL_VP8, 0);
-	sim_open(sp);
-	sim_wait_connected(sp, SL_SEC);
-	t = sim_transport(sp);
-	sl_fmt(pwd, sizeof(pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
-	CHECK(strlen(pwd) >= 22 && holds(t, sizeof(*t), pwd, 22));
-	sim_close(sp);
-	sim_run(s, SL_SEC);
-	CHECK(!holds(t, sizeof(*t), pwd, 22));
-	sim_check_empty(s);
-}
-
 /* ---- what a handshake leaves behind, and packets that only their ends understand ---- */
 
 static bool no_media(struct sim *s, struct sim_peer *sp, bool up, const uint8_t *data, size_t len)
