@@ -95,8 +95,8 @@ TESTS      = BUILD="$(BUILD)" JOBS="$(JOBS)" CC="$(CC)" SOAK_TIME="$(SOAK_TIME)"
 QUIET      = $(MAKE) --no-print-directory -j$(JOBS)
 
 run:                                          ## install what is missing, build, start the server (ARGS=flags)
-	@dist/install-packages run
-	@$(QUIET) VARIANT=release $(BUILD)/release/sluice
+	@dist/install-packages run >&2
+	@$(QUIET) VARIANT=release $(BUILD)/release/sluice >&2
 	@exec $(abspath $(BUILD)/release/sluice) $(ARGS)
 
 test:                                         ## install what is missing, run everything that is tested
