@@ -5,7 +5,7 @@ import { Plot } from './plot.js';
 const POLL_MS = 1000;
 const SESSIONS_MAX = 60;        // looked at in detail at once
 const EVENTS_MAX = 200;
-const EVENTS = ['room', 'participant', 'track', 'session', 'speaker', 'mismatch', 'overload', 'gap'];
+const EVENTS = ['room', 'participant', 'track', 'session', 'speaker', 'codec_mismatch', 'overload', 'gap', 'overflow'];
 
 const $ = (id) => document.getElementById(id);
 const count = (v) => (v >= 99_950 ? `${Math.round(v / 1000)}k` : v >= 9_995 ? `${(v / 1000).toFixed(1)}k` : String(Math.round(v)));
@@ -78,7 +78,7 @@ function makePlots() {
 	return {
 		packets: plot('Packets a second', { labels: ['in', 'out'], word: count, floor: 10 }),
 		bits: plot('Bit rate', { labels: ['in', 'out'], word: rate, floor: 100_000 }),
-		loss: plot('Packets asked for again', { labels: ['by us', 'by players'], word: percent, floor: 0.01 }),
+		loss: plot('Loss: packets asked for again', { labels: ['in', 'out'], word: percent, floor: 0.01 }),
 		cpu: plot('Processor', { labels: ['of one core'], word: (v) => `${Math.round(v * 100)} %`, floor: 0.1 }),
 	};
 }
@@ -294,21 +294,23 @@ async function act(fn, question) {
 
 // ================= events =================
 
+const who = (e) => e.participant || 'A player';
 const WORDS = {
-	room: (e) => `Room ${e.room} ${e.event || e.what}`,
-	participant: (e) => `${e.participant || e.name} ${e.event || e.what} room ${e.room}`,
-	track: (e) => `${e.participant}: ${(e.track && (e.track.source || e.track.kind)) || 'track'} ${e.event || e.what}`,
-	session: (e) => `Session of ${e.participant || 'a player'} ${e.event || e.what}${e.cause ? `: ${e.cause}` : ''}`,
-	speaker: (e) => `${e.participant || 'Nobody'} speaks in room ${e.room}`,
-	mismatch: (e) => `A player in room ${e.room} has no codec for what ${e.participant || 'its publisher'} sends`,
-	overload: (e) => `Overload: ${e.why || e.cause || ''}`,
-	gap: () => 'Some events were missed',
+	room: (e) => `Room ${e.room} ${e.event}`,
+	participant: (e) => `${who(e)} ${e.event} room ${e.room}`,
+	track: (e) => `${who(e)}: ${e.track.source || e.track.kind} ${e.event}${e.track.muted ? ', muted' : ''}`,
+	session: (e) => `${who(e)}: session ${e.event === 'back' ? 'is back' : e.event}${e.cause ? `, ${e.cause}` : ''}`,
+	speaker: (e) => `${who(e)} speaks in room ${e.room}`,
+	codec_mismatch: (e) => `${who(e)} in room ${e.room} cannot play ${e.codec || 'the codec'} that is sent there`,
+	overload: (e) => `Overload: ${e.reason}`,
+	gap: () => 'Some events before this were missed',
+	overflow: () => 'Some events were missed',
 };
 
 function heard(type, data) {
 	const e = JSON.parse(data);
 	const li = document.createElement('li');
-	li.append(Object.assign(document.createElement('time'), { textContent: new Date().toTimeString().slice(0, 8) }),
+	li.append(Object.assign(document.createElement('time'), { textContent: new Date(e.time || Date.now()).toTimeString().slice(0, 8) }),
 		Object.assign(document.createElement('span'), { textContent: WORDS[type] ? WORDS[type](e) : data }));
 	$('events').prepend(li);
 	while ($('events').children.length > EVENTS_MAX)
@@ -342,6 +344,8 @@ async function look() {
 	const room = rooms.find((r) => r.name === page.chosen) || null;
 	showRoomHead(room);
 	await showSessions(room);
+	if (page.source.readyState === EventSource.CLOSED)
+		listen();
 	tell('connected', 'Live');
 }
 

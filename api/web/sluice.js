@@ -258,12 +258,11 @@ export class Room extends EventTarget {
 			this.lost('The connection to the server was lost.');
 	}
 
-	// What a close frame means for good; null: try again. RFC 6455 section 7.4: 1008 is a violated rule; 4000 and up
-	// are the server's own.
+	// What a close frame means for good; null: try again. Codes from 4000 on are the server's own (docs/join.md).
 	closedBecause(e) {
 		if (this.fatal)
 			return this.fatal;
-		if (e.code === 1000 || e.code === 1008 || e.code >= 4000)
+		if (e.code === 1000 || e.code >= 4000)
 			return new SluiceError('closed', e.reason ? sentence(e.reason) : 'The server ended the session.');
 		return null;
 	}
