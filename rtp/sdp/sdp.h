@@ -24,7 +24,8 @@
 
 enum {
 	SL_SDP_BYTES_MAX = 65536, SL_SDP_LINES_MAX = 2000, SL_SDP_LINE_MAX = 8192,
-	SL_SDP_MEDIA_MAX = 64, SL_SDP_OFFER_MEDIA_MAX = 256, /* of offers of ours, and their answers */
+	SL_SDP_MEDIA_MAX = 64,
+	SL_SDP_OFFER_MEDIA_MAX = 256,   /* of offers of ours, and their answers */
 	SL_SDP_MEDIA_BYTES = 4096, SL_SDP_MEDIA_LINES = 150, /* an answer may have of each m-line */
 	SL_SDP_CODECS_MAX = 64, SL_SDP_EXTS_MAX = 32, SL_SDP_CANDS_MAX = 64,
 	SL_SDP_SSRCS_MAX = 32, SL_SDP_RIDS_MAX = 8, SL_SDP_FINGERPRINTS_MAX = 4
