@@ -18,12 +18,14 @@ export class Row {
 
 	async server(...flags) {
 		this.sluice = await Server.start(...flags);
+		const own = await fetch(`${this.sluice.url}/whip.html`, { method: 'HEAD' });
+		this.path = own.ok ? '/whip.html' : '/';
 		return this.sluice;
 	}
 
-	// The server's own page; `query` as ?codec=VP9&synthetic=1.
+	// The server's page for WHIP and WHEP (or, at another base, whatever is there); `query` as ?codec=VP9&synthetic=1.
 	async tab(kind, query = '', base = this.sluice.url) {
-		const tab = await Tab.open(kind, `${base}/?room=${encodeURIComponent(this.room)}&${query}`);
+		const tab = await Tab.open(kind, `${base}${this.path}?room=${encodeURIComponent(this.room)}&${query}`);
 		this.tabs.push(tab);
 		return tab;
 	}
