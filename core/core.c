@@ -44,8 +44,8 @@ static const char *const causes[] = {
 	[SL_CLOSE_REQUESTED] = "closed on request",
 	[SL_CLOSE_BY_PEER] = "the peer closed the connection",
 	[SL_CLOSE_TIMEOUT] = "nothing authentic came from the peer any more",
-	[SL_CLOSE_NEVER_CONNECTED] = "no connectivity check ever succeeded: is UDP blocked, "
-				     "or the announced address wrong?",
+	[SL_CLOSE_NEVER_CONNECTED] = ("no connectivity check ever succeeded: is UDP blocked, "
+				      "or the announced address wrong?"),
 	[SL_CLOSE_DTLS] = "the DTLS handshake failed",
 	[SL_CLOSE_BUG] = "an error of sluice's own",
 	[SL_CLOSE_SHUTDOWN] = "the server is shutting down",
