@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/api.c — start, end, paths, and events of core. */
 #include "api/api_int.h"
+#include "api/events.h"
 
 #define BIT(m) (1 << API_##m)
 #define READ (BIT(GET) | BIT(HEAD))
@@ -15,6 +16,7 @@ static const struct api_route routes[] = {
 	{"whep/*",     BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
 	{"whep/*/*",   BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
 	{"sessions/*", EDIT,      true,  API_OWN_SESSION,    FRAG, "Accept-Patch", api_session_request, NULL},
+	{"v1/events",  BIT(GET),  false, API_STATIC,         NULL, NULL,           api_events_get, &api_events_ws},
 	{"metrics",    READ,      false, API_STATIC,         NULL, NULL,           api_metrics_get, NULL},
 	{"healthz",    READ,      false, API_OPEN,           NULL, NULL,           api_healthz_get, NULL},
 	{"readyz",     READ,      false, API_OPEN,           NULL, NULL,           api_readyz_get, NULL},
@@ -112,6 +114,8 @@ int sl_api_new(const struct sl_config *conf, struct sl_core *core, struct uv_loo
 	api->handles++;
 	err = make_tables(api);
 	if (!err)
+		err = api_events_new(api);
+	if (!err)
 		err = api_http_new(api, why);
 	if (!err)
 		err = api_listen_new(api, why);
@@ -140,6 +144,7 @@ void sl_api_free(struct sl_api *api)
 	api_listen_free(api);
 	api_http_free(api);
 	SL_ASSERT(api->handles == 0 && sl_list_empty(&api->conns));
+	api_events_free(api);
 	api_rooms_fini(api);
 	api_sessions_fini(api);
 	sl_free(api->links);
@@ -182,11 +187,22 @@ static void on_closed(struct sl_api *api, struct api_session *s, const struct sl
 	api_session_gone(api, s, why);
 }
 
-static void note_codec(struct api_session *s, const struct sl_core_event *ev)
+static struct api_track *track_of(struct api_session *s, uint64_t id)
 {
 	for (size_t i = 0; i < s->track_count; i++)
-		if (s->tracks[i].id == ev->track)
-			s->tracks[i].codec = ev->codec;
+		if (s->tracks[i].id == id)
+			return &s->tracks[i];
+	return NULL;
+}
+
+static void note_codec(struct sl_api *api, struct api_session *s, const struct sl_core_event *ev)
+{
+	struct api_track *t = track_of(s, ev->track);
+
+	if (!t || t->codec == ev->codec)
+		return;
+	t->codec = ev->codec;
+	api_event_track(api, s->room, s, t, "changed");
 }
 
 void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
@@ -199,23 +215,27 @@ void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
 	case SL_EV_CONNECTED:
 		s->connected = true;
 		log_event(s, "session connected");
+		api_event_session(api, s->room, s, "connected", NULL);
 		break;
 	case SL_EV_DISCONNECTED:
 		s->silent = true;
 		log_event(s, "session silent");
+		api_event_session(api, s->room, s, "silent", NULL);
 		break;
 	case SL_EV_RECONNECTED:
 		s->silent = false;
 		log_event(s, "session is back");
+		api_event_session(api, s->room, s, "back", NULL);
 		break;
 	case SL_EV_CLOSED:
 		on_closed(api, s, ev);
 		break;
 	case SL_EV_MEDIA:
-		note_codec(s, ev);
+		note_codec(api, s, ev);
 		break;
 	case SL_EV_CODEC_MISMATCH:
 		log_event(s, "player has no codec for what its publisher sends");
+		api_event_mismatch(api, s->room, s, track_of(s, ev->track), ev->codec);
 		break;
 	case SL_EV_LEVEL:
 		api_room_level(api, s, ev->track, ev->score);

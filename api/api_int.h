@@ -60,6 +60,7 @@ struct api_request {
 	char content_type[128], if_match[256], if_none_match[256], cors_method[32];
 	char participant[API_NAME_MAX + 1];
 	bool has_participant, has_if_match;
+	char last_event_id[24];                 /* "" none */
 	bool authorized;                        /* came with a good token */
 	struct api_rights rights;
 	bool cors;                              /* pages of other origins may read the response */
@@ -77,6 +78,9 @@ struct api_response {
 	size_t body_len;
 	bool links;                             /* add Link headers of the ICE servers */
 	bool cacheable;
+	const struct api_stream_ops *stream;    /* NULL: the response is a whole */
+	void *stream_data;
+	bool beat_due;                          /* a sign of life is to be asked for, and was not yet taken */
 };
 
 enum api_conn_state {
@@ -85,6 +89,7 @@ enum api_conn_state {
 	CONN_BODY,
 	CONN_WAIT,              /* a media loop is asked */
 	CONN_WS,                /* upgraded: ws.c has it */
+	CONN_STREAM,            /* a response without an end is under way */
 	CONN_ANSWER,            /* response is ready, to be written when the socket takes it */
 	CONN_DYING              /* written: the library flushes and closes */
 };
@@ -151,6 +156,19 @@ void api_respond_static(struct api_conn *c, int status, const char *type, const 
 			size_t len);
 /* The same, body from sl_zalloc(), which is taken over. */
 void api_respond_owned(struct api_conn *c, int status, const char *type, char *body, size_t len);
+/* A response without an end, until either side closes. Nothing is kept: the stream is asked for more when the socket
+ * takes more. Who takes nothing for two beats is cut. */
+struct api_stream_ops {
+	/* Writes one piece, or nothing; asked again after a piece, and after api_stream_wake(). beat: something should be
+	 * written. False: the end. */
+	bool (*more)(struct api_conn *c, bool beat);
+	void (*closed)(struct api_conn *c);     /* the last call, in any case */
+};
+enum { API_PIECE_MAX = 16384 };
+void api_respond_stream(struct api_conn *c, const char *type, const struct api_stream_ops *ops, void *data);
+void api_stream_wake(struct api_conn *c);
+/* Only within more(), once; at most API_PIECE_MAX. */
+void api_stream_write(struct api_conn *c, const char *text, size_t len);
 const char *api_method_name(enum api_method m);
 /* The path for a log line: of a session only the start of its id. */
 struct sl_str api_log_path(const struct api_request *req);
@@ -455,7 +473,8 @@ struct sl_api {
 	uint16_t port;
 	bool bind_loopback, draining, freeing, dirty;
 	uint64_t responses[6];          /* by status class */
-	int64_t ws_ping_us, ws_silence_us;      /* between pings; without a pong */
+	int64_t ws_ping_us, ws_silence_us;      /* between pings (and beats of streams); without a pong */
+	struct api_events *events;      /* owned */
 	uint64_t refused_conns, evicted_conns;
 };
 #endif

@@ -16,5 +16,18 @@ void api_event_session(struct sl_api *api, const struct api_room *r, const struc
 void api_event_speaker(struct sl_api *api, const struct api_room *r, const struct api_session *s);
 void api_event_mismatch(struct sl_api *api, const struct api_room *r, const struct api_session *player, const struct api_track *t,
 			enum sl_codec codec);
+/* At most one a second for a reason; it says how many there were. `why` is in static storage. */
 void api_event_overload(struct sl_api *api, const char *why);
+
+/* A session has become SESSION_OPEN: itself, its participant, its published tracks. */
+void api_event_opened(struct sl_api *api, const struct api_room *r, const struct api_session *s);
+/* It ends, while it is still SESSION_OPEN and its tracks are there: all that in reverse. */
+void api_event_closed(struct sl_api *api, const struct api_room *r, const struct api_session *s, const char *cause);
+
+/* ---- for api.c ---- */
+int api_events_new(struct sl_api *api) SL_MUST_USE;
+void api_events_free(struct sl_api *api);
+void api_events_get(struct api_conn *c);
+struct api_ws_ops;
+extern const struct api_ws_ops api_events_ws;
 #endif

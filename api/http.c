@@ -77,7 +77,7 @@ static void finish(struct api_conn *c, int status, const char *type)
 {
 	struct sl_api *api = c->api;
 
-	SL_ASSERT(c->state != CONN_ANSWER && c->state != CONN_DYING && c->state != CONN_WS);
+	SL_ASSERT(c->state <= CONN_WAIT);
 	c->res.status = status;
 	c->res.type = type;
 	c->state = CONN_ANSWER;
@@ -104,9 +104,20 @@ void api_respond_owned(struct api_conn *c, int status, const char *type, char *b
 	api_respond_static(c, status, type, body, len);
 }
 
+/* The end of what a handler has begun: says so once. */
+static void end_stream(struct api_conn *c)
+{
+	const struct api_stream_ops *ops = c->res.stream;
+
+	c->res.stream = NULL;
+	if (ops)
+		ops->closed(c);
+}
+
 /* The answer to running out of memory needs none. */
 static void out_of_memory(struct api_conn *c)
 {
+	end_stream(c);
 	static const char body[] =
 		"{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
 		"\"detail\":\"out of memory\"}\n";
@@ -168,9 +179,18 @@ static void write_head(struct api_conn *c, struct sl_buf *b)
 	if (res->type)
 		sl_buf_fmt(b, "Content-Type: %s\r\n", res->type);
 	/* RFC 9110 section 8.6: none with 204, and none needed with 304. */
-	if (res->status != 204 && res->status != 304)
+	if (res->status != 204 && res->status != 304 && !res->stream)
 		sl_buf_fmt(b, "Content-Length: %zu\r\n", res->body_len);
 	sl_buf_z(b, "\r\n");
+}
+
+static int begin_stream(struct api_conn *c)
+{
+	c->state = CONN_STREAM;
+	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
+	api_conn_deadline(c, api_now_us(c->api) + c->api->ws_ping_us);
+	lws_callback_on_writable(c->wsi);
+	return 0;
 }
 
 /* Writes the response and asks the library to close: it flushes what the socket did not take. */
@@ -201,13 +221,53 @@ static int write_response(struct api_conn *c)
 	sl_buf_add(&b, c->res.body, body_len);
 	SL_ASSERT(!b.full);
 	api->responses[SL_MIN(c->res.status / 100, 5)]++;
-	n = lws_write(c->wsi, (unsigned char *)b.p, b.n, LWS_WRITE_HTTP_FINAL);
+	n = lws_write(c->wsi, (unsigned char *)b.p, b.n,
+		      c->res.stream ? LWS_WRITE_HTTP : LWS_WRITE_HTTP_FINAL);
 	SL_LOG(DEBUG, HTTP, "request", SL_KA("peer", &c->peer),
 	       SL_KS("method", api_method_name(c->req.method)),
 	       SL_KSTR("path", api_log_path(&c->req)), SL_KI("status", c->res.status),
 	       SL_KB("written", n >= 0));
 	sl_free(out);
-	return -1;
+	return c->res.stream && n >= 0 ? begin_stream(c) : -1;
+}
+
+/* ================= responses without an end ================= */
+
+void api_respond_stream(struct api_conn *c, const char *type, const struct api_stream_ops *ops,
+			void *data)
+{
+	c->res.stream = ops;
+	c->res.stream_data = data;
+	finish(c, 200, type);
+}
+
+void api_stream_wake(struct api_conn *c)
+{
+	if (c->state == CONN_STREAM && c->wsi)
+		lws_callback_on_writable(c->wsi);
+}
+
+void api_stream_write(struct api_conn *c, const char *text, size_t len)
+{
+	static unsigned char out[LWS_PRE + API_PIECE_MAX]; /* the control thread's */
+
+	SL_ASSERT(len <= API_PIECE_MAX);
+	memcpy(out + LWS_PRE, text, len);
+	if (lws_write(c->wsi, out + LWS_PRE, len, LWS_WRITE_HTTP) < 0)
+		c->state = CONN_DYING;
+	else
+		lws_callback_on_writable(c->wsi);
+}
+
+/* The library calls this only when it holds nothing back itself. */
+static int on_stream_writable(struct api_conn *c)
+{
+	bool beat = c->res.beat_due;
+
+	c->res.beat_due = false;
+	if (!c->res.stream->more(c, beat))
+		c->state = CONN_DYING;
+	return c->state == CONN_STREAM ? 0 : -1;
 }
 
 /* ================= requests ================= */
@@ -369,6 +429,18 @@ static const struct {
 #undef FIELD
 /* clang-format on */
 
+/* Of an EventSource that comes back. Not one of the library's own. */
+static bool read_last_event_id(struct lws *wsi, struct api_request *req)
+{
+	static const char name[] = "last-event-id:";
+	int n = lws_hdr_custom_length(wsi, name, sizeof(name) - 1);
+
+	if (n <= 0)
+		return true;
+	return lws_hdr_custom_copy(wsi, req->last_event_id, sizeof(req->last_event_id), name,
+				   sizeof(name) - 1) >= 0;
+}
+
 static bool read_headers(struct lws *wsi, struct api_request *req, const char **why)
 {
 	for (size_t i = 0; i < SL_COUNT(plain_headers); i++) {
@@ -381,7 +453,8 @@ static bool read_headers(struct lws *wsi, struct api_request *req, const char **
 		if (plain_headers[i].token == WSI_TOKEN_HTTP_IF_MATCH)
 			req->has_if_match = rc == 0;
 	}
-	return true;
+	*why = "Last-Event-ID";
+	return read_last_event_id(wsi, req);
 }
 
 /* Browsers cannot set headers on WebSocket and EventSource: there the token comes in the query. */
@@ -693,6 +766,7 @@ static int on_upgrade(struct lws *wsi, struct api_conn *c)
 static void on_destroy(struct api_conn *c)
 {
 	api_ws_gone(c);
+	end_stream(c);
 	c->wsi = NULL;
 	c->gone = true;
 	if (!c->adopting)
@@ -721,7 +795,10 @@ static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
 		rc = on_body_end(c);
 		break;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		rc = c->state == CONN_ANSWER ? write_response(c) : 0;
+		if (c->state == CONN_ANSWER)
+			rc = write_response(c);
+		else if (c->state == CONN_STREAM)
+			rc = on_stream_writable(c);
 		break;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		rc = on_upgrade(wsi, c);
@@ -753,6 +830,11 @@ void api_http_due(struct api_conn *c)
 {
 	if (c->ws)
 		(void)!api_ws_due(c);
+	if (c->state != CONN_STREAM || c->res.beat_due)
+		return;
+	c->res.beat_due = true;
+	api_conn_deadline(c, api_now_us(c->api) + c->api->ws_ping_us);
+	lws_callback_on_writable(c->wsi);
 }
 
 void api_http_adopt(struct api_conn *c)

@@ -79,7 +79,8 @@ static int worth_less(const struct api_conn *c)
 {
 	static const int by_state[] = {
 		[CONN_SNIFF] = 3, [CONN_HEAD] = 3,   [CONN_BODY] = 2,
-		[CONN_WAIT] = 0,  [CONN_WS] = 0,     [CONN_ANSWER] = 1, [CONN_DYING] = 4,
+		[CONN_WAIT] = 0,  [CONN_WS] = 0,     [CONN_STREAM] = 0,
+		[CONN_ANSWER] = 1, [CONN_DYING] = 4,
 	};
 
 	return c->req.authorized ? 0 : by_state[c->state];

@@ -4,6 +4,7 @@
  * with what core was told last; only differences become commands. What core would not take is tried
  * again. */
 #include "api/api_int.h"
+#include "api/events.h"
 
 enum { RETRY_MS = 20, SPEAKER_FRESH_MS = 1000 };
 
@@ -33,6 +34,7 @@ static void room_free(struct sl_api *api, struct api_room *r)
 	uint64_t key[2];
 
 	SL_LOG(INFO, ROOM, "room ended", SL_KS("room", r->name));
+	api_event_room(api, r, "ended");
 	name_key(api, r->name, key);
 	sl_hash_del(&api->rooms, key, sizeof(key));
 	sl_list_del(&r->link);
@@ -67,6 +69,7 @@ int api_room_new(struct sl_api *api, const char *name, struct api_room **out)
 	sl_list_init(&r->link);
 	api->room_count++;
 	SL_LOG(INFO, ROOM, "room begins", SL_KS("room", r->name));
+	api_event_room(api, r, "created");
 	*out = r;
 	return SL_OK;
 }
@@ -243,6 +246,7 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 {
 	struct api_room *r = s->room;
 	int64_t now_us = api_now_us(api);
+	struct api_session *speaker = NULL;
 	uint64_t loudest = 0;
 	uint32_t loudest_score = 0, current_score = 0;
 
@@ -263,12 +267,16 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 			if (n > loudest_score) {
 				loudest_score = n;
 				loudest = pub->tracks[i].id;
+				speaker = pub;
 			}
 		}
 	}
-	if (loudest && sl_speaker_round(&r->speaker, loudest, loudest_score, current_score, now_us))
-		SL_LOG(DEBUG, ROOM, "speaker changed", SL_KS("room", r->name),
-		       SL_KSTR("participant", api_log_name(s)));
+	if (!speaker ||
+	    !sl_speaker_round(&r->speaker, loudest, loudest_score, current_score, now_us))
+		return;
+	SL_LOG(DEBUG, ROOM, "speaker changed", SL_KS("room", r->name),
+	       SL_KSTR("participant", api_log_name(speaker)));
+	api_event_speaker(api, r, speaker);
 }
 
 /* ================= ends and second tries ================= */

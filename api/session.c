@@ -2,6 +2,7 @@
  * api/session.c — one WHIP or WHEP peer: found by its public id or by the tag that core calls it
  * by. */
 #include "api/api_int.h"
+#include "api/events.h"
 
 enum { ETAG_LEN = 16 };
 
@@ -158,6 +159,8 @@ static void unlink_session(struct sl_api *api, struct api_session *s, const char
 	api_short_id(s, id);
 	SL_LOG(INFO, WHIP, "session closed", SL_KS("role", role_name(s)), SL_KS("room", r->name),
 	       SL_KSTR("participant", api_log_name(s)), SL_KS("session", id), SL_KS("cause", why));
+	if (s->state == SESSION_OPEN)
+		api_event_closed(api, r, s, why);
 	sl_hash_del(&api->ids, s->id, API_ID_LEN);
 	sl_list_del(&s->link);
 	sl_list_del(&s->play_link);

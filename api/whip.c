@@ -5,6 +5,7 @@
  * PATCH:  candidates, or new credentials of the peer (ICE restart).
  * DELETE: the end. */
 #include "api/api_int.h"
+#include "api/events.h"
 
 enum { RETRY_BUSY_S = 2, RETRY_DRAIN_S = 10 };
 
@@ -198,6 +199,7 @@ static void on_open(void *arg, const struct sl_reply *r)
 	}
 	s->state = SESSION_OPEN;
 	created(op, s, text, len);
+	api_event_opened(api, s->room, s);
 	api_room_changed(api, s->room);
 	api_op_free(op);
 }
@@ -331,6 +333,7 @@ void api_whip_post(struct api_conn *c)
 		return;
 	}
 	if (busy) {
+		api_event_overload(api, busy);
 		api_busy(c, api->draining ? RETRY_DRAIN_S : RETRY_BUSY_S, busy);
 		return;
 	}

@@ -187,19 +187,21 @@ static int write_close(struct api_ws *ws)
 /* The library calls this only when it holds nothing back itself. */
 static int on_writable(struct api_ws *ws)
 {
+	bool wrote;
 	int rc = 0;
 
 	if (ws->ended)
 		return 0;
 	if (ws->closing && sl_list_empty(&ws->queue))
 		return write_close(ws);
+	wrote = ws->ping_due || !sl_list_empty(&ws->queue);
 	if (ws->ping_due)
 		rc = write_ping(ws);
-	else if (!sl_list_empty(&ws->queue))
+	else if (wrote)
 		rc = write_frame(ws);
 	else if (ws->ops->drained)
 		ws->ops->drained(ws);
-	if (rc == 0 && (!sl_list_empty(&ws->queue) || ws->closing))
+	if (rc == 0 && (wrote || !sl_list_empty(&ws->queue) || ws->closing))
 		want_write(ws);
 	return rc;
 }
