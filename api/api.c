@@ -20,9 +20,10 @@ static const struct api_route routes[] = {
 	{"metrics",    READ,      false, API_STATIC,         NULL, NULL,           api_metrics_get, NULL},
 	{"healthz",    READ,      false, API_OPEN,           NULL, NULL,           api_healthz_get, NULL},
 	{"readyz",     READ,      false, API_OPEN,           NULL, NULL,           api_readyz_get, NULL},
-	{"",           READ,      false, API_OPEN,           NULL, NULL,           api_asset_get, NULL},
-	{"app.js",     READ,      false, API_OPEN,           NULL, NULL,           api_asset_get, NULL},
-	{"style.css",  READ,      false, API_OPEN,           NULL, NULL,           api_asset_get, NULL},
+};
+/* The pages, by the table of assets.c. */
+static const struct api_route asset_route = {
+	"*",           READ,      false, API_OPEN,           NULL, NULL,           api_asset_get, NULL,
 };
 /* clang-format on */
 
@@ -52,7 +53,7 @@ const struct api_route *api_route_find(const struct api_request *req)
 	for (const struct api_route *r = api_more_routes; r && r->path; r++)
 		if (fits(r->path, req))
 			return r;
-	return NULL;
+	return api_asset_is(req->path) ? &asset_route : NULL;
 }
 
 /* Link header lines, one per ICE server (RFC 9725 section 4.6). A value that would break the line

@@ -436,6 +436,7 @@ void api_metrics_get(struct api_conn *c);
 void api_healthz_get(struct api_conn *c);
 void api_readyz_get(struct api_conn *c);
 void api_asset_get(struct api_conn *c);
+bool api_asset_is(const char *path);
 
 struct lws_context;
 struct lws_vhost;

@@ -1,34 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/assets.c — the page, embedded. A file of api/web/ that the table names and that exists is
- * served as it is. */
+ * api/assets.c — the pages, embedded. The files of api/web/ that the table names are served as they
+ * are. */
 #include "api/api_int.h"
 
 #define EMBED(symbol, path)                                                                        \
 	__asm__(".pushsection .rodata\n.global api_web_" #symbol "\n.global api_web_" #symbol      \
 		"_end\n"                                                                           \
-		"api_web_" #symbol ":\n.incbin \"" path "\"\napi_web_" #symbol                     \
+		"api_web_" #symbol ":\n.incbin \"api/web/" path "\"\napi_web_" #symbol             \
 		"_end:\n.byte 0\n.popsection\n");                                                  \
-	extern const char api_web_##symbol[], api_web_##symbol##_end[]
+	extern const char api_web_##symbol[], api_web_##symbol##_end[];
 
-EMBED(index, "api/web/index.html");
-#if __has_include("api/web/app.js")
-EMBED(app, "api/web/app.js");
-#endif
-#if __has_include("api/web/style.css")
-EMBED(style, "api/web/style.css");
-#endif
+#define HTML "text/html; charset=utf-8"
+#define SCRIPT "text/javascript; charset=utf-8"
+#define STYLE "text/css; charset=utf-8"
 
-static const struct {
+/* clang-format off */
+#define FILES(X) \
+	X(whip,         "whip.html",     HTML)    /* publish by WHIP, play by WHEP */ \
+	X(app,          "app.js",        SCRIPT) \
+	X(style,        "style.css",     STYLE) \
+	X(console,      "console.html",  HTML)    /* join a room: / too */ \
+	X(console_js,   "console.js",    SCRIPT) \
+	X(console_css,  "console.css",   STYLE) \
+	X(devices,      "devices.js",    SCRIPT) \
+	X(synthetic,    "synthetic.js",  SCRIPT) \
+	X(tiles,        "tiles.js",      SCRIPT) \
+	X(operator,     "operator.html", HTML) \
+	X(operator_js,  "operator.js",   SCRIPT) \
+	X(operator_css, "operator.css",  STYLE) \
+	X(plot,         "plot.js",       SCRIPT) \
+	X(icon,         "icon.svg",      "image/svg+xml") \
+	X(sluice,       "sluice.js",     SCRIPT)  /* for pages of others, too */
+/* clang-format on */
+
+#define EMBED_FILE(symbol, path, type) EMBED(symbol, path)
+FILES(EMBED_FILE)
+
+static const struct asset {
 	const char *path, *type, *start, *end;
 } assets[] = {
-	{"/", "text/html; charset=utf-8", api_web_index, api_web_index_end},
-#if __has_include("api/web/app.js")
-	{"/app.js", "text/javascript; charset=utf-8", api_web_app, api_web_app_end},
-#endif
-#if __has_include("api/web/style.css")
-	{"/style.css", "text/css; charset=utf-8", api_web_style, api_web_style_end},
-#endif
+	{"/", HTML, api_web_console, api_web_console_end},
+#define ROW(symbol, path, type) {"/" path, type, api_web_##symbol, api_web_##symbol##_end},
+	FILES(ROW)
+#undef ROW
 };
+
+static const struct asset *find(const char *path)
+{
+	for (size_t i = 0; i < SL_COUNT(assets); i++)
+		if (strcmp(path, assets[i].path) == 0)
+			return &assets[i];
+	return NULL;
+}
+
+bool api_asset_is(const char *path)
+{
+	return find(path);
+}
 
 static void serve(struct api_conn *c, const char *type, const char *data, size_t len)
 {
@@ -54,11 +82,10 @@ static void serve(struct api_conn *c, const char *type, const char *data, size_t
 
 void api_asset_get(struct api_conn *c)
 {
-	for (size_t i = 0; i < SL_COUNT(assets); i++)
-		if (strcmp(c->req.path, assets[i].path) == 0) {
-			serve(c, assets[i].type, assets[i].start,
-			      (size_t)(assets[i].end - assets[i].start));
-			return;
-		}
-	api_problem(c, 404, "there is no such path");
+	const struct asset *a = find(c->req.path);
+
+	if (a)
+		serve(c, a->type, a->start, (size_t)(a->end - a->start));
+	else
+		api_problem(c, 404, "there is no such path");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page at /: publishes by WHIP (RFC 9725) and plays by WHEP, with trickle, ICE restart and a clean end.
+// The page /whip.html: publishes by WHIP (RFC 9725) and plays by WHEP, with trickle, ICE restart and a clean end.
 // Address: ?room=NAME, ?synthetic=1 for a drawn picture and a tone, ?codec=VP8|VP9|H264|AV1 for that codec alone.
 // `window.sluice` shows the two sessions to tests and to the curious.
 'use strict';
@@ -488,7 +488,7 @@ function remember() {
 	history.replaceState(null, '', `?${page.params}`);
 	const other = new URLSearchParams(page.params);
 	other.delete('synthetic');
-	element('other-tab').href = `./?${other}`;
+	element('other-tab').href = `?${other}`;
 }
 
 function checkRoom() {

@@ -78,6 +78,9 @@ function token() {
 	return $('token').value || new URLSearchParams(location.hash.slice(1)).get('token') || sessionStorage.getItem('sluice.token') || '';
 }
 
+// The session's token outlives a reload, so that the name is not taken by the page as it was before.
+const lifeOf = (roomName, name) => `sluice.life ${roomName} ${name}`;
+
 async function enter(e) {
 	e.preventDefault();
 	const name = $('name').value.trim(), roomName = $('room').value.trim();
@@ -91,7 +94,8 @@ async function enter(e) {
 	$('refusal').hidden = true;
 	try {
 		await devices.rename(name);
-		room = await join({ room: roomName, participant: name, token: token() });
+		room = await join({ room: roomName, participant: name, token: token(), replace: sessionStorage.getItem(lifeOf(roomName, name)) });
+		sessionStorage.setItem(lifeOf(room.name, room.participant), room.token);
 		await entered();
 	} catch (error) {
 		refused(error);
@@ -354,6 +358,7 @@ function invite() {
 function left(error) {
 	if (!room)
 		return;
+	sessionStorage.removeItem(lifeOf(room.name, room.participant));
 	room = null;
 	for (const local of [screen, screenSound])
 		local?.media?.stop();
@@ -409,7 +414,13 @@ function start() {
 			showPreview();
 		deviceChanged(e.detail.kind);
 	});
-	addEventListener('pagehide', () => room && room.leave());
+	addEventListener('pagehide', () => {
+		if (!room)
+			return;
+		const life = [lifeOf(room.name, room.participant), room.token];
+		room.leave();
+		sessionStorage.setItem(...life);
+	});
 	setInterval(showNumbers, STATS_MS);
 	showSwitches();
 	devices.start();

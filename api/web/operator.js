@@ -175,8 +175,8 @@ function showRooms(rooms) {
 		const button = li.firstChild;
 		button.setAttribute('aria-current', String(page.chosen === (r ? r.name : null)));
 		text(button.firstChild, r ? r.name : 'Everybody');
-		text(button.lastChild, r ? String(r.participants + r.players) : '');
-		button.setAttribute('aria-label', r ? `${r.name}, ${plural(r.participants, 'participant')}, ${plural(r.players, 'player')}` : 'Everybody');
+		text(button.lastChild, r ? String(r.participants) : '');
+		button.setAttribute('aria-label', r ? `${r.name}, ${plural(r.participants, 'participant')}, ${r.players} playing` : 'Everybody');
 	});
 }
 
@@ -187,7 +187,7 @@ function showRoomHead(room) {
 		text($('room-facts'), '');
 		return;
 	}
-	const facts = [`${plural(room.participants, 'participant')} of ${room.capacity}`, plural(room.players, 'player'), `${duration(room.age)} old`];
+	const facts = [`${plural(room.participants, 'participant')} of ${room.capacity}`, `${room.players} playing`, `${duration(room.age)} old`];
 	if (room.speaker)
 		facts.push(`${room.speaker} speaks`);
 	if (room.max_video_bps)
@@ -310,6 +310,9 @@ const WORDS = {
 function heard(type, data) {
 	const e = JSON.parse(data);
 	const li = document.createElement('li');
+	li.dataset.type = `${type} ${e.room}`;
+	if (type === 'speaker' && $('events').firstChild?.dataset.type === li.dataset.type)
+		$('events').firstChild.remove();        // only the last of a conversation
 	li.append(Object.assign(document.createElement('time'), { textContent: new Date(e.time || Date.now()).toTimeString().slice(0, 8) }),
 		Object.assign(document.createElement('span'), { textContent: WORDS[type] ? WORDS[type](e) : data }));
 	$('events').prepend(li);

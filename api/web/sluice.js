@@ -16,6 +16,7 @@ const DISCONNECTED_MS = 3000;   // ICE often recovers from a short loss without 
 const ANSWER_MS = 6000;         // a socket on which nothing comes back for this long is dead
 const CANDIDATES_MS = 20;       // candidates found together go in one message
 const OPEN_MS = 8000;
+const LEAVE_MS = 1000;
 
 /**
  * @typedef {'connecting'|'connected'|'reconnecting'|'closed'} State
@@ -25,6 +26,7 @@ const OPEN_MS = 8000;
  * @property {string} [participant]    own name; without it the server chooses one
  * @property {string} [token]          access or join token
  * @property {string} [url]            of the server; the page's own by default
+ * @property {string} [replace]        Room.token of an earlier life of the page, whose name is then free
  * @property {RTCConfiguration} [rtc]  more for the PeerConnection, as iceServers
  * @typedef {Object} Sendable
  * @property {MediaStreamTrack|null} track
@@ -170,7 +172,7 @@ export class Room extends EventTarget {
 		/** @type {Set<LocalTrack>} */ this.localTracks = new Set();
 		this.pc = null;
 		this.socket = null;
-		this.token = '';                // resumes
+		/** @type {string} resumes; keep it secret */ this.token = '';
 		this.slots = [];
 		this.pausedMids = new Map();    // mid → paused, as the server was told
 		this.requests = new Map();      // request → {locals, resolve, reject}
@@ -199,7 +201,13 @@ export class Room extends EventTarget {
 
 	/** Leaves for good; the others see it at once. */
 	leave() {
-		this.say({ type: 'leave' });
+		const socket = this.socket;
+		if (this.say({ type: 'leave' })) {
+			// The server closes it; a close of ours right behind could overtake the message.
+			socket.onclose = socket.onmessage = null;
+			this.socket = null;
+			setTimeout(() => socket.close(), LEAVE_MS);
+		}
 		this.close(new SluiceError('closed', 'You have left the room.'));
 	}
 
@@ -211,8 +219,8 @@ export class Room extends EventTarget {
 			url.protocol = url.protocol.replace('http', 'ws');
 		if (this.participant)
 			query.set('participant', this.participant);
-		if (this.token && scheme === 'ws')
-			query.set('resume', this.token);
+		if (scheme === 'ws' && (this.token || this.options.replace))
+			query.set(this.token ? 'resume' : 'replace', this.token || this.options.replace);
 		if (this.options.token && scheme === 'ws')
 			query.set('access_token', this.options.token);
 		return url.href;
@@ -226,6 +234,8 @@ export class Room extends EventTarget {
 		let opened = false;
 		this.drop();
 		this.socket = socket;
+		this.greeted = false;
+		this.said = null;
 		this.tooLong = setTimeout(() => this.socketGone(socket, opened, {}), OPEN_MS);
 		socket.onopen = () => { opened = true; };
 		socket.onmessage = (e) => this.socket === socket && this.heard(e.data);
@@ -253,17 +263,15 @@ export class Room extends EventTarget {
 		if (why)
 			this.close(why);
 		else if (!this.session)
-			this.close(new SluiceError('unreachable', 'The server ended the connection before it said welcome.'));
+			this.close(this.said || new SluiceError('unreachable', 'The server ended the connection before it said welcome.'));
 		else if (!this.socket)
 			this.lost('The connection to the server was lost.');
 	}
 
 	// What a close frame means for good; null: try again. Codes from 4000 on are the server's own (docs/join.md).
 	closedBecause(e) {
-		if (this.fatal)
-			return this.fatal;
 		if (e.code === 1000 || e.code >= 4000)
-			return new SluiceError('closed', e.reason ? sentence(e.reason) : 'The server ended the session.');
+			return this.said || new SluiceError('closed', e.reason ? sentence(e.reason) : 'The server ended the session.');
 		return null;
 	}
 
@@ -364,6 +372,7 @@ export class Room extends EventTarget {
 
 	onWelcome(m) {
 		clearTimeout(this.tooLong);
+		this.greeted = true;
 		if (m.version !== VERSION) {
 			this.close(new SluiceError('refused', `The server speaks version ${m.version}, this page ${VERSION}: reload it.`));
 			return;
@@ -443,9 +452,8 @@ export class Room extends EventTarget {
 	onParticipant(m) {
 		if (m.name === this.participant)
 			return;
-		if (m.event === 'left')
-			this.forget(m.name);
-		else
+		this.forget(m.name);            // who joins under a name is not who had it before
+		if (m.event === 'joined')
 			this.meet(m.name);
 	}
 
@@ -487,9 +495,9 @@ export class Room extends EventTarget {
 			this.requests.delete(m.request);
 			request.locals.forEach((l) => this.localTracks.delete(l));
 			request.reject(error);
-		} else if (['name_taken', 'room_full'].includes(m.code))
-			this.fatal = error;     // the server closes after it
-		else
+		} else if (!this.greeted)
+			this.said = error;      // the server closes after it
+		else if (m.code !== 'not_sent')         // its track was unpublished meanwhile
 			this.tell('error', { error });
 	}
 
