@@ -531,7 +531,7 @@ static void op_media(struct sl_rd *r)
 {
 	uint8_t how = sl_rd8(r);
 	uint8_t skip = sl_rd8(r);
-	unsigned n = (how & 3) % TRACKS;
+	unsigned n = (unsigned)(how & 3) % TRACKS;
 	/* VP8 without a descriptor's options: start of a frame; the next byte's low bit is 0 for a
 	 * key frame. */
 	uint8_t buf[1200] = {0x80, (uint8_t)(96 + 2 * n)};
