@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/api.c — start, end, paths, and events of core. */
 #include "api/api_int.h"
+#include "api/rest.h"
 #include "api/events.h"
 
 #define BIT(m) (1 << API_##m)
@@ -8,6 +9,8 @@
 #define EDIT (BIT(PATCH) | BIT(DELETE))
 #define SDP "application/sdp"
 #define FRAG "application/trickle-ice-sdpfrag"
+#define JSON "application/json"
+#define ROOM (BIT(PUT) | READ | EDIT)
 
 /* clang-format off */
 static const struct api_route routes[] = {
@@ -17,6 +20,18 @@ static const struct api_route routes[] = {
 	{"whep/*/*",   BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
 	{"sessions/*", EDIT,      true,  API_OWN_SESSION,    FRAG, "Accept-Patch", api_session_request, NULL},
 	{"v1/events",  BIT(GET),  false, API_STATIC,         NULL, NULL,           api_events_get, &api_events_ws},
+	{"v1/openapi.json",     READ,               false, API_STATIC,     NULL, NULL,           api_openapi_get, NULL},
+	{"v1/rooms",            READ,               false, API_STATIC,     NULL, NULL,           api_rest_rooms, NULL},
+	{"v1/rooms/*",          ROOM,               false, API_ROOM_ADMIN, JSON, "Accept-Patch", api_rest_room, NULL},
+	{"v1/rooms/*/participants", READ,           false, API_ROOM_ADMIN, NULL, NULL,           api_rest_participants, NULL},
+	{"v1/rooms/*/participants/*", READ | BIT(DELETE), false, API_ROOM_ADMIN, NULL, NULL,     api_rest_participant, NULL},
+	{"v1/rooms/*/participants/*/tracks", READ,  false, API_ROOM_ADMIN, NULL, NULL,           api_rest_participant_tracks, NULL},
+	{"v1/tracks/*",         READ | BIT(PATCH),  false, API_STATIC,     JSON, "Accept-Patch", api_rest_track, NULL},
+	{"v1/sessions",         READ,               false, API_STATIC,     NULL, NULL,           api_rest_sessions, NULL},
+	{"v1/sessions/*",       READ | EDIT,        false, API_STATIC,     JSON, "Accept-Patch", api_rest_session, NULL},
+	{"v1/subscriptions/*",  READ | BIT(PATCH),  false, API_STATIC,     JSON, "Accept-Patch", api_rest_subscription, NULL},
+	{"v1/loops",            READ,               false, API_STATIC,     NULL, NULL,           api_rest_loops, NULL},
+	{"v1/config",           READ | BIT(PATCH),  false, API_STATIC,     JSON, "Accept-Patch", api_rest_config, NULL},
 	{"metrics",    READ,      false, API_STATIC,         NULL, NULL,           api_metrics_get, NULL},
 	{"healthz",    READ,      false, API_OPEN,           NULL, NULL,           api_healthz_get, NULL},
 	{"readyz",     READ,      false, API_OPEN,           NULL, NULL,           api_readyz_get, NULL},
@@ -102,6 +117,11 @@ int sl_api_new(const struct sl_config *conf, struct sl_core *core, struct uv_loo
 	api->core = core;
 	api->loop = loop;
 	api->rng = *rng;
+	api->publish_bps = conf->publish.max_video_bps;
+	api->room_bps = conf->rooms.max_video_bps;
+	api_copy(api->log_level, sizeof(api->log_level), sl_str_z(conf->log.level));
+	api->since_us = api_now_us(api);
+	api_json_seed(rng);
 	api->listen_fd = api->spare_fd = -1;
 	api->sweep_us = SL_NEVER;
 	api->bind_loopback = api_bind_is_loopback(conf);
@@ -185,6 +205,8 @@ static void on_closed(struct sl_api *api, struct api_session *s, const struct sl
 
 	(void)sl_fmt(why, sizeof(why), "%s%s%s", sl_close_cause_text(ev->cause),
 		     ev->detail[0] ? ": " : "", ev->detail);
+	s->cause = ev->cause;
+	api_copy(s->detail, sizeof(s->detail), sl_str_z(ev->detail));
 	api_session_gone(api, s, why);
 }
 

@@ -178,6 +178,10 @@ int64_t api_now_us(const struct sl_api *api);
 
 /* ---- problem.c: RFC 9457 ---- */
 void api_problem(struct api_conn *c, int status, const char *fmt, ...) SL_PRINTF(3, 4);
+/* The same, and where it is: a JSON pointer into the body, "?name" of the query, "{name}" of the
+ * path. */
+void api_problem_at(struct api_conn *c, int status, const char *field, const char *fmt, ...)
+	SL_PRINTF(4, 5);
 /* 503 with Retry-After. */
 void api_busy(struct api_conn *c, int retry_after_s, const char *why);
 const char *api_status_text(int status);
@@ -263,6 +267,7 @@ struct api_session {
 	size_t track_count, track_cap;
 	struct api_slot *slots;         /* of a player */
 	size_t slot_count, slot_cap;
+	size_t wanted;                  /* slots that the room could fill now */
 	/* state */
 	uint64_t tag;                   /* what core calls it by */
 	uint64_t transport;             /* 0 while opening */
@@ -337,6 +342,10 @@ void api_room_caps(struct sl_api *api, struct api_room *r);
  * room's end. */
 void api_room_changed(struct sl_api *api, struct api_room *r);
 struct api_session *api_room_publisher(const struct api_room *r, const char *participant);
+/* The same, or who joined under that name without the right to publish. */
+struct api_session *api_room_participant(const struct api_room *r, const char *participant);
+/* Participants: publishers, and who joined only to watch. */
+uint32_t api_room_count(const struct api_room *r);
 void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, uint32_t score);
 /* Ends rooms that were empty for rooms.linger, and tries routes again. Re-arms its timer. */
 void api_rooms_tick(struct sl_api *api);
@@ -349,8 +358,8 @@ uint32_t api_room_capacity(const struct sl_api *api, const struct api_room *r);
 /* Is there room for one more participant? */
 bool api_room_has_place(const struct sl_api *api, const struct api_room *r);
 bool api_room_may_publish(const struct api_room *r, struct sl_str participant);
-/* Leaves in codecs[SL_CODEC_COUNT] only what the room allows. r may be NULL. */
-void api_room_codecs(const struct api_room *r, bool *codecs);
+/* Leaves in codecs[SL_CODEC_COUNT] only what a room's set.codecs allows. */
+void api_allow_codecs(uint32_t allowed, uint8_t *codecs);
 /* What a publisher's video track may take; 0 no cap. *by: whose cap that is, in words. */
 uint32_t api_room_cap_of(const struct sl_api *api, const struct api_room *r,
 			 const struct api_session *s, const struct api_track *t, const char **by);
@@ -362,6 +371,8 @@ SL_MUST_USE int api_session_new(struct sl_api *api, struct api_room *r, bool pub
  * Pointers to tracks are void after the next call. */
 struct api_track *api_session_add_track(struct sl_api *api, struct api_session *s, bool publish,
 					enum sl_kind kind) SL_MUST_USE;
+/* Another public id: what is published from now on is another track. */
+void api_session_name_track(struct sl_api *api, struct api_track *t);
 /* Drops the last n tracks that were added (an open that failed). */
 void api_session_drop_tracks(struct api_session *s, size_t n);
 struct api_session *api_session_by_id(struct sl_api *api, struct sl_str id);
@@ -372,6 +383,8 @@ void api_session_end(struct sl_api *api, struct api_session *s, const char *why)
 void api_session_gone(struct sl_api *api, struct api_session *s, const char *why);
 void api_sessions_fini(struct sl_api *api);
 void api_sessions_retry(struct sl_api *api);
+/* "whip", "whep" or "join" */
+const char *api_via_word(const struct api_session *s);
 void api_session_new_etag(struct sl_api *api, struct api_session *s);
 /* For logs: the first characters of the id, which as a whole is the right to end the session. */
 void api_short_id(const struct api_session *s, char out[7]);
@@ -385,7 +398,7 @@ struct api_negotiation {
 	struct sl_sdp_cand *cands;              /* ours */
 	size_t cand_count, tagged;              /* tagged: m-line whose ICE and DTLS are used */
 	enum sl_sdp_role role;
-	const struct api_room *room;            /* whose codecs may be used; NULL: all. Only while negotiating */
+	uint32_t codecs;                        /* of the room: bits by enum sl_codec; 0 all */
 	uint64_t session_id;
 	unsigned loop;
 	struct sl_transport_conf *conf;
@@ -403,6 +416,12 @@ void api_negotiation_fini(struct api_negotiation *n);
 /* Our candidates of a loop as SDP has them; returns how many. The slices point into `store`. */
 size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *store,
 		      struct sl_sdp_cand *out, size_t cap);
+/* What core is told of an m-line that both sides agreed on; theirs: the peer's side of it; send: ours, where we send. */
+void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed, const struct sl_sdp_media *theirs,
+		    bool publish, const struct sl_sdp_send *send, struct sl_track_conf *t);
+/* The peer's side of the transport that m speaks for: fingerprints, credentials, candidates. SL_EUNSUPPORTED with *why
+ * when core has no room for it, or it is missing. */
+SL_MUST_USE int api_peer_conf(const struct sl_sdp_media *m, struct sl_transport_conf *conf, struct sl_sdp_why *why);
 void api_cand_to_core(const struct sl_sdp_cand *in, struct sl_core_cand *out);
 void api_ours(struct sl_api *api, const char *ufrag, const char *pwd,
 	      const struct sl_sdp_cand *cands, size_t n, struct sl_sdp_ours *out);
@@ -414,6 +433,7 @@ struct api_op {
 	struct api_conn *conn;          /* NULL: the client is gone */
 	uint64_t session;               /* tag */
 	uint64_t holder;                /* tag of the session whose name is asked for */
+	struct join_socket *socket;     /* who asks, by WebSocket; NULL: gone */
 	size_t track;                   /* index, of a route */
 	uint64_t core_track;            /* of a request that is about a track */
 	bool flag;                      /* muted, or paused */
@@ -429,6 +449,8 @@ void api_op_free(struct api_op *op);
 /* Answers the client, if it is still there, what a media loop's error is to it, and ends the op. */
 void api_op_failed(struct api_op *op, int err);
 void api_whip_post(struct api_conn *c);
+/* Why no new session can be taken now; NULL when one can. */
+const char *api_overload(struct sl_api *api);
 void api_session_request(struct api_conn *c);
 
 /* ---- metrics.c, health.c, assets.c ---- */
@@ -466,6 +488,8 @@ struct sl_api {
 	int64_t since_us;
 	uint64_t secret[4];
 	struct sl_list conns, ops, closing, empty_rooms;
+	struct sl_list joins_stirred, joins_lost;       /* of join.c */
+	int64_t stir_us;                /* when the stirred are looked at */
 	uint32_t conn_count, room_count, op_count;
 	int64_t sweep_us;               /* when sweep fires; SL_NEVER not armed */
 	int listen_fd, spare_fd;

@@ -88,6 +88,7 @@ static int answer(struct sl_api *api, struct api_negotiation *n, const char *ufr
 
 	api_ours(api, ufrag, pwd, n->cands, n->cand_count, &ours);
 	ours.session_id = n->session_id;
+	api_allow_codecs(n->codecs, ours.codecs);
 	return sl_sdp_answer(&n->offer, &ours, n->role, n->send, &n->arena, &n->answer, why);
 }
 
@@ -164,10 +165,9 @@ static void fill_codecs(const struct sl_sdp_media *m, struct sl_track_conf *t)
 
 /* The cap that REMB tells a publisher: where transport-cc does the work, only when it was asked
  * for. */
-static uint32_t video_cap(const struct sl_config *conf, const struct sl_track_conf *t)
+static uint32_t video_cap(const struct sl_api *api, const struct sl_track_conf *t)
 {
-	return t->kind == SL_VIDEO && (!t->twcc || conf->publish.cap) ? conf->publish.max_video_bps
-								      : 0;
+	return t->kind == SL_VIDEO && (!t->twcc || api->conf->publish.cap) ? api->publish_bps : 0;
 }
 
 static void fill_track(struct sl_api *api, const struct api_negotiation *n, size_t line,
@@ -189,7 +189,7 @@ static void fill_track(struct sl_api *api, const struct api_negotiation *n, size
 		(void)sl_fmt(t->cname, sizeof(t->cname), "%s", n->send[line].cname);
 		return;
 	}
-	t->max_bps = video_cap(api->conf, t);
+	t->max_bps = video_cap(api, t);
 	for (size_t i = 0; i < theirs->ssrc_count && !t->ssrc; i++)
 		if (!theirs->ssrcs[i].is_rtx) {
 			t->ssrc = theirs->ssrcs[i].ssrc;

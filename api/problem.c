@@ -41,23 +41,45 @@ const char *api_status_text(int status)
 	return "Unknown";
 }
 
-void api_problem(struct api_conn *c, int status, const char *fmt, ...)
+static void problem(struct api_conn *c, int status, const char *field, const char *detail)
 {
-	char detail[384], body[2600];
+	char body[3800];
 	struct sl_buf b = sl_buf(body, sizeof(body));
-	va_list ap;
 
-	va_start(ap, fmt);
-	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
-	va_end(ap);
 	sl_buf_fmt(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
 		   api_status_text(status), status);
 	sl_buf_json(&b, sl_str_z(detail));
+	if (field) {
+		sl_buf_z(&b, ",\"field\":");
+		sl_buf_json(&b, sl_str_z(field));
+	}
 	sl_buf_z(&b, "}\n");
 	SL_LOG(DEBUG, HTTP, "request refused", SL_KA("peer", &c->peer), SL_KI("status", status),
 	       SL_KS("method", api_method_name(c->req.method)),
 	       SL_KSTR("path", api_log_path(&c->req)), SL_KS("why", detail));
 	api_respond(c, status, "application/problem+json", body, b.n);
+}
+
+void api_problem(struct api_conn *c, int status, const char *fmt, ...)
+{
+	char detail[384];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	problem(c, status, NULL, detail);
+}
+
+void api_problem_at(struct api_conn *c, int status, const char *field, const char *fmt, ...)
+{
+	char detail[384];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	problem(c, status, field, detail);
 }
 
 void api_busy(struct api_conn *c, int retry_after_s, const char *why)

@@ -39,7 +39,55 @@ static void room_free(struct sl_api *api, struct api_room *r)
 	sl_hash_del(&api->rooms, key, sizeof(key));
 	sl_list_del(&r->link);
 	api->room_count--;
+	api_room_set_fini(&r->set);
 	sl_free(r);
+}
+
+/* ================= when it ends ================= */
+
+static int64_t end_us(const struct api_room *r)
+{
+	return r->empty_us + r->set.linger_us;
+}
+
+/* Into the list of those that will end, unless somebody is here or it stays. */
+static void schedule_end(struct sl_api *api, struct api_room *r)
+{
+	struct sl_list *before;
+
+	sl_list_del(&r->link);
+	if (!r->empty_us || r->set.linger_us == SL_NEVER)
+		return;
+	/* Most rooms linger equally long: then the place is the last. */
+	before = api->empty_rooms.prev;
+	while (before != &api->empty_rooms &&
+	       end_us(SL_LIST_AT(before, struct api_room, link)) > end_us(r))
+		before = before->prev;
+	sl_list_add(before->next, &r->link);
+}
+
+/* The first to end of those that nobody asked for makes way. */
+static void make_way(struct sl_api *api)
+{
+	SL_LIST_EACH(it, tmp, &api->empty_rooms)
+	{
+		struct api_room *r = SL_LIST_AT(it, struct api_room, link);
+
+		if (!r->made) {
+			room_free(api, r);
+			return;
+		}
+	}
+}
+
+void api_room_end(struct sl_api *api, struct api_room *r, const char *why)
+{
+	while (!sl_list_empty(&r->publishers))
+		api_session_end(api, SL_LIST_AT(r->publishers.next, struct api_session, link), why);
+	while (!sl_list_empty(&r->players))
+		api_session_end(api, SL_LIST_AT(r->players.next, struct api_session, play_link), why);
+	room_free(api, r);
+	api_rooms_tick(api);
 }
 
 int api_room_new(struct sl_api *api, const char *name, struct api_room **out)
@@ -48,9 +96,8 @@ int api_room_new(struct sl_api *api, const char *name, struct api_room **out)
 	uint64_t key[2];
 	int err;
 
-	/* A room that only waits for its end makes way. */
-	if (api->room_count >= api->conf->rooms.max && !sl_list_empty(&api->empty_rooms))
-		room_free(api, SL_LIST_AT(api->empty_rooms.next, struct api_room, link));
+	if (api->room_count >= api->conf->rooms.max)
+		make_way(api);
 	if (api->room_count >= api->conf->rooms.max)
 		return SL_EFULL;
 	r = sl_zalloc(sizeof(*r));
@@ -67,6 +114,8 @@ int api_room_new(struct sl_api *api, const char *name, struct api_room **out)
 	sl_list_init(&r->publishers);
 	sl_list_init(&r->players);
 	sl_list_init(&r->link);
+	api_room_set_default(api, &r->set);
+	r->since_us = api_now_us(api);
 	api->room_count++;
 	SL_LOG(INFO, ROOM, "room begins", SL_KS("room", r->name));
 	api_event_room(api, r, "created");
@@ -84,6 +133,35 @@ struct api_session *api_room_publisher(const struct api_room *r, const char *par
 			return s;
 	}
 	return NULL;
+}
+
+struct api_session *api_room_participant(const struct api_room *r, const char *participant)
+{
+	struct api_session *pub = api_room_publisher(r, participant);
+
+	if (pub)
+		return pub;
+	SL_LIST_EACH(it, tmp, &r->players)
+	{
+		struct api_session *s = SL_LIST_AT(it, struct api_session, play_link);
+
+		if (s->join && strcmp(s->participant, participant) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+uint32_t api_room_count(const struct api_room *r)
+{
+	uint32_t n = r->publisher_count;
+
+	SL_LIST_EACH(it, tmp, &r->players)
+	{
+		const struct api_session *s = SL_LIST_AT(it, struct api_session, play_link);
+
+		n += s->join && !s->publisher;
+	}
+	return n;
 }
 
 /* ================= who plays whom ================= */
@@ -208,6 +286,39 @@ static void route_player(struct sl_api *api, struct api_room *r, struct api_sess
 	}
 }
 
+static void cap_session(struct sl_api *api, struct api_room *r, struct api_session *s)
+{
+	const char *by;
+
+	for (size_t i = 0; i < s->track_count; i++) {
+		struct api_track *t = &s->tracks[i];
+		uint32_t bps;
+
+		if (!t->publish || t->kind != SL_VIDEO || !t->id)
+			continue;
+		bps = api_room_cap_of(api, r, s, t, &by);
+		if (bps == t->cap_bps)
+			continue;
+		if (sl_core_set_cap(api->core, t->id, bps, NULL, NULL) == SL_OK)
+			t->cap_bps = bps;
+		else
+			r->dirty = api->dirty = true;
+	}
+}
+
+void api_room_caps(struct sl_api *api, struct api_room *r)
+{
+	SL_LIST_EACH(it, tmp, &r->publishers)
+	{
+		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
+
+		if (s->state == SESSION_OPEN)
+			cap_session(api, r, s);
+	}
+	if (r->dirty)
+		api_rooms_tick(api);
+}
+
 static void route_room(struct sl_api *api, struct api_room *r)
 {
 	r->dirty = false;
@@ -225,14 +336,21 @@ void api_room_changed(struct sl_api *api, struct api_room *r)
 	bool empty = sl_list_empty(&r->publishers) && sl_list_empty(&r->players);
 
 	route_room(api, r);
-	if (!empty) {
-		sl_list_del(&r->link);
-		r->empty_us = 0;
-	} else if (!r->empty_us) {
-		r->empty_us = api_now_us(api);
-		sl_list_add(&api->empty_rooms, &r->link);
+	api_room_caps(api, r);
+	if (!empty || !r->empty_us) {
+		r->empty_us = empty ? api_now_us(api) : 0;
+		schedule_end(api, r);
 	}
 	api_rooms_tick(api);
+}
+
+void api_room_set(struct sl_api *api, struct api_room *r, struct api_room_set *set)
+{
+	api_room_set_fini(&r->set);
+	r->set = *set;
+	*set = (struct api_room_set){0};
+	schedule_end(api, r);
+	api_room_changed(api, r);
 }
 
 /* ================= who speaks ================= */
@@ -290,7 +408,7 @@ static void on_tick(uv_timer_t *t)
 	while (!sl_list_empty(&api->empty_rooms)) {
 		struct api_room *r = SL_LIST_AT(api->empty_rooms.next, struct api_room, link);
 
-		if (now_us - r->empty_us < api->conf->rooms.linger_us)
+		if (end_us(r) > now_us)
 			break;
 		room_free(api, r);
 	}
@@ -299,8 +417,10 @@ static void on_tick(uv_timer_t *t)
 		api_sessions_retry(api);
 		for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r;
 		     r = sl_hash_next(&api->rooms, &cursor))
-			if (r->dirty)
+			if (r->dirty) {
 				route_room(api, r);
+				api_room_caps(api, r);
+			}
 	}
 	api_rooms_tick(api);
 }
@@ -315,9 +435,8 @@ void api_rooms_tick(struct sl_api *api)
 		wait_us = RETRY_MS * SL_MS;
 	if (!sl_list_empty(&api->empty_rooms)) {
 		const struct api_room *r = SL_LIST_AT(api->empty_rooms.next, struct api_room, link);
-		int64_t end_us = r->empty_us + api->conf->rooms.linger_us - api_now_us(api);
 
-		wait_us = SL_MIN(wait_us, SL_MAX(end_us, 0));
+		wait_us = SL_MIN(wait_us, SL_MAX(end_us(r) - api_now_us(api), 0));
 	}
 	if (wait_us == SL_NEVER)
 		uv_timer_stop(&api->tick);
@@ -330,7 +449,9 @@ void api_rooms_fini(struct sl_api *api)
 	uint32_t cursor = 0;
 
 	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r;
-	     r = sl_hash_next(&api->rooms, &cursor))
+	     r = sl_hash_next(&api->rooms, &cursor)) {
+		api_room_set_fini(&r->set);
 		sl_free(r);
+	}
 	sl_hash_fini(&api->rooms);
 }

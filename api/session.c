@@ -148,6 +148,26 @@ struct api_session *api_session_by_id(struct sl_api *api, struct sl_str id)
 	return id.n == API_ID_LEN ? sl_hash_get(&api->ids, id.p, id.n) : NULL;
 }
 
+/* The last ones that ended are kept for whoever asks why. */
+static void remember_ended(struct sl_api *api, const struct api_session *s, const char *why)
+{
+	struct api_ended *e = &api->ended[api->ended_next++ % API_ENDED_MAX];
+
+	*e = (struct api_ended){
+		.via = api_via_word(s),
+		.cause = s->cause,
+		.since_us = s->since_us,
+		.ended_us = api_now_us(api),
+		.loop = s->loop,
+	};
+	api_copy(e->id, sizeof(e->id), sl_str_z(s->id));
+	api_copy(e->room, sizeof(e->room), sl_str_z(s->room->name));
+	if (s->publisher || s->join)
+		api_copy(e->participant, sizeof(e->participant), sl_str_z(s->participant));
+	api_copy(e->detail, sizeof(e->detail), sl_str_z(s->detail));
+	api_copy(e->why, sizeof(e->why), sl_str_z(why));
+}
+
 /* Out of the room and of the table of ids; only core may still know it. */
 static void unlink_session(struct sl_api *api, struct api_session *s, const char *why)
 {
@@ -161,6 +181,7 @@ static void unlink_session(struct sl_api *api, struct api_session *s, const char
 	       SL_KSTR("participant", api_log_name(s)), SL_KS("session", id), SL_KS("cause", why));
 	if (s->state == SESSION_OPEN)
 		api_event_closed(api, r, s, why);
+	remember_ended(api, s, why);
 	sl_hash_del(&api->ids, s->id, API_ID_LEN);
 	sl_list_del(&s->link);
 	sl_list_del(&s->play_link);

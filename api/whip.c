@@ -58,8 +58,7 @@ static void op_problem(struct api_op *op, int status, const char *why)
 	api_op_free(op);
 }
 
-/* What a media loop's error is to a client. */
-static void op_failed(struct api_op *op, int err)
+void api_op_failed(struct api_op *op, int err)
 {
 	if (err == SL_ENOTFOUND)
 		op_problem(op, 404, "the session has ended");
@@ -138,6 +137,9 @@ static bool keep_tracks(struct sl_api *api, struct api_session *s,
 		if (!t)
 			return false;
 		t->id = r->tracks[i];
+		t->cap_bps = tc->max_bps;
+		t->capped = tc->publish && tc->kind == SL_VIDEO &&
+			    (!tc->twcc || api->conf->publish.cap);
 		api_copy(t->mid, sizeof(t->mid), sl_str_z(tc->mid));
 	}
 	return true;
@@ -160,6 +162,15 @@ static void created(struct api_op *op, struct api_session *s, char *text, size_t
 	api_respond_owned(c, 201, "application/sdp", text, len);
 }
 
+/* Somebody ended the session, or its room, before core had answered. What is not closed here times
+ * out. */
+static void ended_while_opening(struct api_op *op, const struct sl_reply *r)
+{
+	if (op->api && !r->err && sl_core_close(op->api->core, r->transport, NULL, NULL) != SL_OK)
+		SL_LOG(DEBUG, WHIP, "a transport is left to time out", SL_KU("loop", op->n.loop));
+	op_problem(op, 409, "the session was ended while it was being opened");
+}
+
 static void on_open(void *arg, const struct sl_reply *r)
 {
 	struct api_op *op = arg;
@@ -171,12 +182,12 @@ static void on_open(void *arg, const struct sl_reply *r)
 	int err;
 
 	if (!s) {
-		api_op_free(op);
+		ended_while_opening(op, r);
 		return;
 	}
 	if (r->err) {
 		api_session_gone(api, s, "core refused it");
-		op_failed(op, r->err);
+		api_op_failed(op, r->err);
 		return;
 	}
 	s->transport = r->transport;
@@ -239,7 +250,7 @@ static void ask_holder(struct api_op *op, struct api_session *holder)
 	op->holder = holder->tag;
 	err = sl_core_info(op->api->core, holder->transport, on_holder, op);
 	if (err)
-		op_failed(op, err == SL_ENOTFOUND ? SL_EBUSY : err);
+		api_op_failed(op, err == SL_ENOTFOUND ? SL_EBUSY : err);
 }
 
 static int find_room(struct sl_api *api, const char *name, struct api_room **room)
@@ -276,7 +287,7 @@ static void open_transport(struct api_op *op, struct api_room *room, const char 
 	err = sl_core_open(api->core, s->loop, op->n.conf, on_open, op);
 	if (err) {
 		api_session_gone(api, s, "core is busy");
-		op_failed(op, err);
+		api_op_failed(op, err);
 	}
 }
 
@@ -303,15 +314,19 @@ static void offer_continue(struct api_op *op)
 		op_busy(op, err == SL_EFULL ? "rooms.max is reached" : "out of memory");
 		return;
 	}
+	if (op->n.role == SL_SDP_PUBLISHER &&
+	    !api_room_may_publish(room, named ? sl_str_z(participant) : SL_STR(""))) {
+		op_problem(op, 403, "the room's settings do not let this participant publish");
+		return;
+	}
 	if (op->n.role == SL_SDP_PUBLISHER && named)
 		holder = api_room_publisher(room, participant);
 	if (holder) {
 		ask_holder(op, holder);
 		return;
 	}
-	if (op->n.role == SL_SDP_PUBLISHER &&
-	    room->publisher_count >= api->conf->rooms.max_participants) {
-		op_busy(op, "rooms.max_participants is reached");
+	if (op->n.role == SL_SDP_PUBLISHER && !api_room_has_place(api, room)) {
+		op_busy(op, "the room's capacity, or rooms.max_participants, is reached");
 		return;
 	}
 	open_transport(op, room, op->n.role == SL_SDP_PLAYER || named ? participant : NULL);
@@ -323,6 +338,7 @@ void api_whip_post(struct api_conn *c)
 	char room[API_NAME_MAX + 1], participant[API_NAME_MAX + 1];
 	const char *busy = overload(api), *bad;
 	struct sl_sdp_why why = {0};
+	const struct api_room *there;
 	struct api_op *op;
 	bool named;
 	int err;
@@ -342,6 +358,8 @@ void api_whip_post(struct api_conn *c)
 		api_busy(c, RETRY_BUSY_S, "out of memory");
 		return;
 	}
+	there = api_room_find(api, room);
+	op->n.codecs = there ? there->set.codecs : 0;
 	err = api_negotiate(api, sl_str(op->text, op->text_len),
 			    is_whip(&c->req) ? SL_SDP_PUBLISHER : SL_SDP_PLAYER,
 			    sl_core_pick_loop(api->core), &op->n, &why);
@@ -376,7 +394,7 @@ static void on_candidates(void *arg, const struct sl_reply *r)
 
 	/* More candidates than a session may have are left out; the session goes on. */
 	if (r->err && r->err != SL_EFULL) {
-		op_failed(op, r->err);
+		api_op_failed(op, r->err);
 		return;
 	}
 	if (op->conn)
@@ -409,7 +427,7 @@ static void add_candidates(struct api_op *op, struct api_session *s, const struc
 	err = sl_core_add_candidates(op->api->core, s->transport, cands, n, frag->end_of_candidates,
 				     on_candidates, op);
 	if (err)
-		op_failed(op, err);
+		api_op_failed(op, err);
 }
 
 /* Candidates that came along with the new credentials. */
@@ -458,7 +476,7 @@ static void on_restart(void *arg, const struct sl_reply *r)
 	if (s)
 		s->busy = false;
 	if (!s || !s->room || r->err) {
-		op_failed(op, r->err ? r->err : SL_ENOTFOUND);
+		api_op_failed(op, r->err ? r->err : SL_ENOTFOUND);
 		return;
 	}
 	api_copy(s->ufrag, sizeof(s->ufrag), sl_str_z(op->ufrag));
@@ -495,7 +513,7 @@ static void restart(struct api_op *op, struct api_session *s, const struct sl_sd
 	err = sl_core_restart_ice(op->api->core, s->transport, op->ufrag, op->pwd, on_restart, op);
 	if (err) {
 		s->busy = false;
-		op_failed(op, err);
+		api_op_failed(op, err);
 	}
 }
 

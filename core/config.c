@@ -78,6 +78,8 @@ static const struct key keys[] = {
 	{"rooms.max", NUMBER, AT(rooms.max), 1, 1000000, "", "1000", "rooms at a time"},
 	{"rooms.max_participants", NUMBER, AT(rooms.max_participants), 1, 10000, "", "200",
 	 "participants of one room"},
+	{"rooms.max_video_bps", NUMBER, AT(rooms.max_video_bps), 0, 1000000000, "bit/s", "8000000",
+	 "what the cameras of a room share, told to each by REMB (at least 150 kbit/s); 0 for no cap"},
 	{"limits.max_sessions", NUMBER, AT(limits.max_sessions), 1, 10000, "", "10000",
 	 "WHIP and WHEP sessions at a time"},
 	{"publish.max_video_bps", NUMBER, AT(publish.max_video_bps), 0, 1000000000, "bit/s",

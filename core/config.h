@@ -54,6 +54,7 @@ struct sl_config {
 		int64_t linger_us;                      /* 30 s after the last user */
 		uint32_t max;                           /* 1000 */
 		uint32_t max_participants;              /* per room: 200 */
+		uint32_t max_video_bps;                 /* shared by a room's cameras: 8000000; 0 no cap */
 	} rooms;
 	struct {
 		uint32_t max_sessions;                  /* 10000 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/api/fake_core.h"
 #include "core/base/base.h"
+#include <stdlib.h>
 
 void fake_core_release(struct sl_core *core)
 {
@@ -27,6 +28,16 @@ static void on_idle(uv_idle_t *idle)
 		uv_idle_stop(idle);
 }
 
+/* Room for one more; not the product's memory. */
+static void *grow(void *p, size_t n, size_t size)
+{
+	if (n & (n - 1))
+		return p;
+	p = realloc(p, (n ? 2 * n : 1) * size);
+	SL_ASSERT(p);
+	return p;
+}
+
 void fake_core_init(struct sl_core *core, uv_loop_t *loop)
 {
 	memset(core, 0, sizeof(*core));
@@ -39,6 +50,8 @@ void fake_core_fini(struct sl_core *core)
 	core->hold = false;
 	fake_core_release(core);
 	uv_close((uv_handle_t *)&core->idle, NULL);
+	free(core->routes);
+	free(core->tracks);
 }
 
 uint64_t fake_core_route(const struct sl_core *core, uint64_t subscriber)
@@ -74,7 +87,8 @@ static struct fake_transport *find(struct sl_core *core, uint64_t id)
 /* One reply, later. */
 static int reply(struct sl_core *core, struct sl_reply r, sl_reply_fn *fn, void *arg)
 {
-	SL_ASSERT(core->reply_count < FAKE_REPLIES);
+	if (core->reply_count == FAKE_REPLIES)
+		return SL_EBUSY;
 	if (core->fail)
 		r.err = core->fail;
 	core->replies[core->reply_count++] = (struct fake_reply){.fn = fn, .arg = arg, .reply = r};
@@ -156,16 +170,134 @@ int sl_core_restart_ice(struct sl_core *core, uint64_t transport, const char *uf
 int sl_core_add_tracks(struct sl_core *core, uint64_t transport, const struct sl_track_conf *tracks,
 		       size_t n, sl_reply_fn *fn, void *arg)
 {
-	(void)transport;
-	(void)tracks;
-	(void)n;
-	return reply(core, (struct sl_reply){.err = SL_EUNSUPPORTED}, fn, arg);
+	struct fake_transport *t = find(core, transport);
+	struct sl_reply r = {.err = t ? SL_OK : SL_ENOTFOUND};
+
+	if (refused(core))
+		return core->refuse;
+	SL_ASSERT(n <= SL_TRACKS_MAX);
+	for (size_t i = 0; t && !core->fail && i < n; i++) {
+		struct fake_track *f;
+
+		core->tracks = grow(core->tracks, core->track_count, sizeof(*f));
+		f = &core->tracks[core->track_count++];
+		f->id = r.tracks[i] = 1000000 + core->track_count;
+		f->transport = transport;
+		f->conf = tracks[i];
+		f->live = true;
+	}
+	return reply(core, r, fn, arg);
+}
+
+static struct fake_track *find_track(struct sl_core *core, uint64_t id)
+{
+	for (size_t i = 0; i < core->track_count; i++)
+		if (core->tracks[i].id == id && core->tracks[i].live)
+			return &core->tracks[i];
+	return NULL;
+}
+
+struct fake_track *fake_core_track(struct sl_core *core, const struct fake_transport *t,
+				   const char *mid)
+{
+	for (size_t i = 0; i < core->track_count; i++)
+		if (core->tracks[i].live && core->tracks[i].transport == t->id &&
+		    strcmp(core->tracks[i].conf.mid, mid) == 0)
+			return &core->tracks[i];
+	return NULL;
+}
+
+struct fake_transport *fake_core_by_tag(struct sl_core *core, uint64_t tag)
+{
+	for (size_t i = 0; i < core->count; i++)
+		if (core->t[i].conf.tag == tag && core->t[i].open)
+			return &core->t[i];
+	return NULL;
+}
+
+size_t fake_core_track_count(const struct sl_core *core)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < core->track_count; i++)
+		n += core->tracks[i].live;
+	return n;
 }
 
 int sl_core_remove_track(struct sl_core *core, uint64_t track, sl_reply_fn *fn, void *arg)
 {
-	(void)track;
-	return reply(core, (struct sl_reply){.err = SL_EUNSUPPORTED}, fn, arg);
+	struct fake_track *f = find_track(core, track);
+
+	if (refused(core))
+		return core->refuse;
+	if (f)
+		f->live = false;
+	return reply(core, (struct sl_reply){.err = f ? SL_OK : SL_ENOTFOUND}, fn, arg);
+}
+
+int sl_core_pause(struct sl_core *core, uint64_t track, bool paused, sl_reply_fn *fn, void *arg)
+{
+	if (refused(core))
+		return core->refuse;
+	if (core->pause_count < SL_COUNT(core->pauses)) {
+		core->pauses[core->pause_count].track = track;
+		core->pauses[core->pause_count++].paused = paused;
+	}
+	return reply(core, (struct sl_reply){0}, fn, arg);
+}
+
+int sl_core_set_cap(struct sl_core *core, uint64_t publisher, uint32_t bps, sl_reply_fn *fn,
+		    void *arg)
+{
+	if (refused(core))
+		return core->refuse;
+	if (core->cap_count < SL_COUNT(core->caps)) {
+		core->caps[core->cap_count].track = publisher;
+		core->caps[core->cap_count++].bps = bps;
+	}
+	return reply(core, (struct sl_reply){0}, fn, arg);
+}
+
+int sl_core_stats_of(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg)
+{
+	struct fake_transport *t = find(core, transport);
+	struct sl_reply r = {.err = t ? SL_OK : SL_ENOTFOUND};
+
+	if (refused(core))
+		return core->refuse;
+	r.stats = t ? &core->stats_reply : NULL;
+	return reply(core, r, fn, arg);
+}
+
+int sl_core_set_remote(struct sl_core *core, uint64_t transport,
+		       const struct sl_transport_conf *conf, sl_reply_fn *fn, void *arg)
+{
+	struct fake_transport *t = find(core, transport);
+	struct sl_reply r = {.err = t ? SL_OK : SL_ENOTFOUND};
+	uint64_t tag = t ? t->conf.tag : 0;
+
+	if (refused(core))
+		return core->refuse;
+	if (t && !core->fail) {
+		t->conf = *conf;
+		t->conf.tag = tag;
+		t->remotes++;
+	}
+	return reply(core, r, fn, arg);
+}
+
+int sl_core_new_credentials(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg)
+{
+	struct fake_transport *t = find(core, transport);
+	struct sl_reply r = {.err = t ? SL_OK : SL_ENOTFOUND};
+
+	if (refused(core))
+		return core->refuse;
+	if (t) {
+		t->restarts++;
+		credentials(&r, t);
+	}
+	return reply(core, r, fn, arg);
 }
 
 int sl_core_route(struct sl_core *core, uint64_t subscriber, uint64_t publisher, sl_reply_fn *fn,
@@ -173,8 +305,10 @@ int sl_core_route(struct sl_core *core, uint64_t subscriber, uint64_t publisher,
 {
 	if (refused(core))
 		return core->refuse;
-	SL_ASSERT(core->route_count < FAKE_TRACKS);
+	if (core->reply_count == FAKE_REPLIES)
+		return SL_EBUSY;
 	if (!core->fail) {
+		core->routes = grow(core->routes, core->route_count, sizeof(*core->routes));
 		core->routes[core->route_count].subscriber = subscriber;
 		core->routes[core->route_count++].publisher = publisher;
 	}

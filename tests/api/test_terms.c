@@ -125,7 +125,7 @@ TEST(the_cap_is_told_by_remb_where_transport_cc_is_not_there_or_where_it_is_aske
 	rig.conf.publish.cap = true;
 	CHECK_EQ(published(REMB TWCC)->max_bps, 700000);
 	CHECK(published(REMB TWCC)->remb);
-	rig.conf.publish.max_video_bps = 0;
+	rig.api->publish_bps = 0;
 	CHECK_EQ(published(REMB)->max_bps, 0);
 	/* The extension without the feedback, and the other way round, are no transport-cc. */
 	CHECK(!published("a=rtcp-fb:96 transport-cc\r\n")->twcc);

@@ -65,6 +65,8 @@ static const struct row {
 	{"rooms.max", "ROOMS_MAX", NUMBER, AT(rooms.max), 1000, "1", 1, "0", "1000001"},
 	{"rooms.max_participants", "ROOMS_MAX_PARTICIPANTS", NUMBER, AT(rooms.max_participants),
 	 200, "1", 1, "0", "10001"},
+	{"rooms.max_video_bps", "ROOMS_MAX_VIDEO_BPS", NUMBER, AT(rooms.max_video_bps), 8000000,
+	 "0", 0, "-1", "1000000001"},
 	{"limits.max_sessions", "LIMITS_MAX_SESSIONS", NUMBER, AT(limits.max_sessions), 10000, "1",
 	 1, "0", "10001"},
 	{"publish.max_video_bps", "PUBLISH_MAX_VIDEO_BPS", NUMBER, AT(publish.max_video_bps),
