@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/api.c — start, end, paths, and events of core. */
-#include "api/api_int.h"
-#include "api/rest.h"
+#include "api/join.h"
 #include "api/events.h"
+#include "api/rest.h"
 
 #define BIT(m) (1 << API_##m)
 #define READ (BIT(GET) | BIT(HEAD))
@@ -19,7 +19,7 @@ static const struct api_route routes[] = {
 	{"whep/*",     BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
 	{"whep/*/*",   BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
 	{"sessions/*", EDIT,      true,  API_OWN_SESSION,    FRAG, "Accept-Patch", api_session_request, NULL},
-	{"v1/events",  BIT(GET),  false, API_STATIC,         NULL, NULL,           api_events_get, &api_events_ws},
+	{"v1/rooms/*/join", BIT(GET), true, API_ROOM_JOIN, NULL, NULL,       api_ws_only, &api_join_ws},
 	{"v1/openapi.json",     READ,               false, API_STATIC,     NULL, NULL,           api_openapi_get, NULL},
 	{"v1/rooms",            READ,               false, API_STATIC,     NULL, NULL,           api_rest_rooms, NULL},
 	{"v1/rooms/*",          ROOM,               false, API_ROOM_ADMIN, JSON, "Accept-Patch", api_rest_room, NULL},
@@ -32,6 +32,7 @@ static const struct api_route routes[] = {
 	{"v1/subscriptions/*",  READ | BIT(PATCH),  false, API_STATIC,     JSON, "Accept-Patch", api_rest_subscription, NULL},
 	{"v1/loops",            READ,               false, API_STATIC,     NULL, NULL,           api_rest_loops, NULL},
 	{"v1/config",           READ | BIT(PATCH),  false, API_STATIC,     JSON, "Accept-Patch", api_rest_config, NULL},
+	{"v1/events",  BIT(GET),  false, API_STATIC,         NULL, NULL,           api_events_get, &api_events_ws},
 	{"metrics",    READ,      false, API_STATIC,         NULL, NULL,           api_metrics_get, NULL},
 	{"healthz",    READ,      false, API_OPEN,           NULL, NULL,           api_healthz_get, NULL},
 	{"readyz",     READ,      false, API_OPEN,           NULL, NULL,           api_readyz_get, NULL},
@@ -129,6 +130,8 @@ int sl_api_new(const struct sl_config *conf, struct sl_core *core, struct uv_loo
 	sl_list_init(&api->ops);
 	sl_list_init(&api->closing);
 	sl_list_init(&api->empty_rooms);
+	sl_list_init(&api->joins_stirred);
+	sl_list_init(&api->joins_lost);
 	sl_rng_fill(rng, api->secret, sizeof(api->secret));
 	uv_timer_init(loop, &api->tick);
 	api->tick.data = api;

@@ -4,7 +4,7 @@
  * behind what is kept is told so and closed; it comes back with the last id it saw, and hears of the gap. */
 #include "api/events.h"
 #include "api/json.h"
-#include "api/ws.h"
+#include "api/join.h"
 #include <time.h>
 
 enum { HISTORY = 1000, HISTORY_BYTES = 1 << 20, EVENT_MAX = 8192, CLOSE_TRY_LATER = 1013 };
@@ -478,6 +478,7 @@ void api_event_participant(struct sl_api *api, const struct api_room *r,
 
 	if (off(api))
 		return;
+	api_join_tell_participant(api, r, s, what);
 	begin(api, &o, "participant", what, r);
 	put_session(&o, s);
 	emit(api, &o, "participant", r);
@@ -501,6 +502,7 @@ void api_event_track(struct sl_api *api, const struct api_room *r, const struct 
 
 	if (off(api))
 		return;
+	api_join_tell_track(api, r, s, t, what);
 	begin(api, &o, "track", what, r);
 	put_session(&o, s);
 	put_track(&o, t);
@@ -528,6 +530,7 @@ void api_event_speaker(struct sl_api *api, const struct api_room *r, const struc
 
 	if (off(api))
 		return;
+	api_join_tell_speaker(api, r, s);
 	begin(api, &o, "speaker", NULL, r);
 	put_session(&o, s);
 	emit(api, &o, "speaker", r);

@@ -170,23 +170,21 @@ static uint32_t video_cap(const struct sl_api *api, const struct sl_track_conf *
 	return t->kind == SL_VIDEO && (!t->twcc || api->conf->publish.cap) ? api->publish_bps : 0;
 }
 
-static void fill_track(struct sl_api *api, const struct api_negotiation *n, size_t line,
-		       struct sl_track_conf *t)
+void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed, const struct sl_sdp_media *theirs,
+		    bool publish, const struct sl_sdp_send *send, struct sl_track_conf *t)
 {
-	const struct sl_sdp_media *m = &n->answer.media[line], *theirs = &n->offer.media[line];
-
-	t->publish = n->role == SL_SDP_PUBLISHER;
-	t->kind = m->kind == SL_SDP_VIDEO ? SL_VIDEO : SL_AUDIO;
-	api_copy(t->mid, sizeof(t->mid), m->mid);
-	for (size_t i = 0; i < m->ext_count; i++)
-		if (m->exts[i].ext < SL_EXT_COUNT)
-			t->exts.id[m->exts[i].ext] = m->exts[i].id;
-	fill_codecs(m, t);
-	t->rsize = m->rtcp_rsize;
-	if (!t->publish) {
-		t->ssrc = n->send[line].ssrc;
-		t->rtx_ssrc = n->send[line].rtx_ssrc;
-		(void)sl_fmt(t->cname, sizeof(t->cname), "%s", n->send[line].cname);
+	t->publish = publish;
+	t->kind = agreed->kind == SL_SDP_VIDEO ? SL_VIDEO : SL_AUDIO;
+	api_copy(t->mid, sizeof(t->mid), agreed->mid);
+	for (size_t i = 0; i < agreed->ext_count; i++)
+		if (agreed->exts[i].ext < SL_EXT_COUNT)
+			t->exts.id[agreed->exts[i].ext] = agreed->exts[i].id;
+	fill_codecs(agreed, t);
+	t->rsize = agreed->rtcp_rsize;
+	if (!publish) {
+		t->ssrc = send->ssrc;
+		t->rtx_ssrc = send->rtx_ssrc;
+		(void)sl_fmt(t->cname, sizeof(t->cname), "%s", send->cname);
 		return;
 	}
 	t->max_bps = video_cap(api, t);
@@ -195,6 +193,13 @@ static void fill_track(struct sl_api *api, const struct api_negotiation *n, size
 			t->ssrc = theirs->ssrcs[i].ssrc;
 			t->rtx_ssrc = theirs->ssrcs[i].rtx;
 		}
+}
+
+static void fill_track(struct sl_api *api, const struct api_negotiation *n, size_t line,
+		       struct sl_track_conf *t)
+{
+	api_track_conf(api, &n->answer.media[line], &n->offer.media[line],
+		       n->role == SL_SDP_PUBLISHER, &n->send[line], t);
 }
 
 void api_cand_to_core(const struct sl_sdp_cand *in, struct sl_core_cand *out)
@@ -211,29 +216,6 @@ static void add_cands(const struct sl_sdp_media *m, struct sl_transport_conf *co
 			api_cand_to_core(&m->cands[i], &conf->cands[conf->cand_count++]);
 }
 
-static void fill_transport(struct sl_api *api, const struct api_negotiation *n,
-			   struct sl_transport_conf *conf)
-{
-	const struct sl_sdp_media *m = &n->offer.media[n->tagged];
-
-	conf->lite = api->conf->ice.lite;
-	conf->remote_lite = m->ice_lite || n->offer.ice_lite;
-	/* RFC 8445 section 6.1.1: the full agent controls, and of two full ones the offerer. */
-	conf->controlling = !conf->lite && conf->remote_lite;
-	conf->dtls_client = n->answer.media[n->tagged].setup == SL_SDP_ACTIVE;
-	for (size_t i = 0; i < m->fingerprint_count && i < SL_COUNT(conf->fingerprints); i++) {
-		struct sl_core_fingerprint *f = &conf->fingerprints[conf->fingerprint_count];
-
-		if (sl_str_copy(f->algorithm, sizeof(f->algorithm), m->fingerprints[i].algorithm) &&
-		    sl_str_copy(f->hex, sizeof(f->hex), m->fingerprints[i].hex))
-			conf->fingerprint_count++;
-	}
-	api_copy(conf->ufrag, sizeof(conf->ufrag), m->ufrag);
-	api_copy(conf->pwd, sizeof(conf->pwd), m->pwd);
-	conf->end_of_candidates = m->end_of_candidates;
-	add_cands(m, conf);
-}
-
 /* What core has room for, that SDP may exceed. */
 static int check_sizes(const struct sl_transport_conf *conf, struct sl_sdp_why *why)
 {
@@ -248,6 +230,35 @@ static int check_sizes(const struct sl_transport_conf *conf, struct sl_sdp_why *
 	*why = (struct sl_sdp_why){0};
 	(void)sl_fmt(why->text, sizeof(why->text), "%s", what);
 	return SL_EUNSUPPORTED;
+}
+
+int api_peer_conf(const struct sl_sdp_media *m, struct sl_transport_conf *conf, struct sl_sdp_why *why)
+{
+	for (size_t i = 0; i < m->fingerprint_count && i < SL_COUNT(conf->fingerprints); i++) {
+		struct sl_core_fingerprint *f = &conf->fingerprints[conf->fingerprint_count];
+
+		if (sl_str_copy(f->algorithm, sizeof(f->algorithm), m->fingerprints[i].algorithm) &&
+		    sl_str_copy(f->hex, sizeof(f->hex), m->fingerprints[i].hex))
+			conf->fingerprint_count++;
+	}
+	api_copy(conf->ufrag, sizeof(conf->ufrag), m->ufrag);
+	api_copy(conf->pwd, sizeof(conf->pwd), m->pwd);
+	conf->end_of_candidates = m->end_of_candidates;
+	add_cands(m, conf);
+	return check_sizes(conf, why);
+}
+
+static int fill_transport(struct sl_api *api, const struct api_negotiation *n,
+			  struct sl_transport_conf *conf, struct sl_sdp_why *why)
+{
+	const struct sl_sdp_media *m = &n->offer.media[n->tagged];
+
+	conf->lite = api->conf->ice.lite;
+	conf->remote_lite = m->ice_lite || n->offer.ice_lite;
+	/* RFC 8445 section 6.1.1: the full agent controls, and of two full ones the offerer. */
+	conf->controlling = !conf->lite && conf->remote_lite;
+	conf->dtls_client = n->answer.media[n->tagged].setup == SL_SDP_ACTIVE;
+	return api_peer_conf(m, conf, why);
 }
 
 static int fill_conf(struct sl_api *api, struct api_negotiation *n, struct sl_sdp_why *why)
@@ -279,8 +290,7 @@ static int fill_conf(struct sl_api *api, struct api_negotiation *n, struct sl_sd
 							 : "receives anything");
 		return SL_EUNSUPPORTED;
 	}
-	fill_transport(api, n, n->conf);
-	return check_sizes(n->conf, why);
+	return fill_transport(api, n, n->conf, why);
 }
 
 /* ================= the whole ================= */

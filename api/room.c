@@ -3,8 +3,8 @@
  * A room's wishes are computed anew whenever somebody comes, leaves or becomes ready, and compared
  * with what core was told last; only differences become commands. What core would not take is tried
  * again. */
-#include "api/api_int.h"
 #include "api/events.h"
+#include "api/join.h"
 
 enum { RETRY_MS = 20, SPEAKER_FRESH_MS = 1000 };
 
@@ -166,15 +166,31 @@ uint32_t api_room_count(const struct api_room *r)
 
 /* ================= who plays whom ================= */
 
-/* The n-th track of a kind, or NULL. */
+/* The n-th track of a kind that core has, or NULL. */
 static struct api_track *track_at(struct api_session *s, bool publish, enum sl_kind kind,
 				  unsigned unit)
 {
 	for (size_t i = 0; i < s->track_count; i++)
-		if (s->tracks[i].publish == publish && s->tracks[i].kind == kind &&
-		    s->tracks[i].unit == unit)
+		if (s->tracks[i].id && s->tracks[i].publish == publish &&
+		    s->tracks[i].kind == kind && s->tracks[i].unit == unit)
 			return &s->tracks[i];
 	return NULL;
+}
+
+static bool has_unit(struct api_session *pub, unsigned unit)
+{
+	return track_at(pub, true, SL_AUDIO, unit) || track_at(pub, true, SL_VIDEO, unit);
+}
+
+/* Above every unit that it publishes. */
+static unsigned units(const struct api_session *pub)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < pub->track_count; i++)
+		if (pub->tracks[i].publish && pub->tracks[i].id)
+			n = SL_MAX(n, pub->tracks[i].unit + 1U);
+	return n;
 }
 
 static bool takes(struct api_session *player, size_t slot, struct api_session *pub, unsigned unit)
@@ -189,7 +205,8 @@ static bool takes(struct api_session *player, size_t slot, struct api_session *p
 static bool may_play(const struct api_session *player, const struct api_session *pub)
 {
 	return pub->state == SESSION_OPEN && pub != player &&
-	       (!player->participant[0] || strcmp(player->participant, pub->participant) == 0);
+	       (player->join || !player->participant[0] ||
+		strcmp(player->participant, pub->participant) == 0);
 }
 
 static bool shown(const struct api_session *player, uint64_t publisher, unsigned unit)
@@ -200,36 +217,41 @@ static bool shown(const struct api_session *player, uint64_t publisher, unsigned
 	return false;
 }
 
-/* The next one in order of joining that is in no slot yet and has something that this slot can
- * take. */
-static struct api_slot next_for(struct api_session *player, size_t slot, const struct api_room *r)
+/* Into the first free slot that can take something of it. */
+static void place(struct api_session *player, struct api_session *pub, unsigned unit)
 {
+	for (size_t i = 0; i < player->slot_count; i++)
+		if (!player->slots[i].publisher && takes(player, i, pub, unit)) {
+			player->slots[i] = (struct api_slot){.publisher = pub->tag,
+							     .unit = (uint8_t)unit};
+			return;
+		}
+}
+
+/* Who has a slot keeps it; who has none gets one in order of joining. */
+static void fill_slots(struct sl_api *api, struct api_session *player, const struct api_room *r)
+{
+	player->wanted = 0;
+	for (size_t i = 0; i < player->slot_count; i++) {
+		struct api_slot *slot = &player->slots[i];
+		struct api_session *pub = api_session_by_tag(api, slot->publisher);
+
+		if (!pub || pub->room != r || !may_play(player, pub) || !has_unit(pub, slot->unit))
+			slot->publisher = 0;
+	}
 	SL_LIST_EACH(it, tmp, &r->publishers)
 	{
 		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
+		unsigned n = may_play(player, pub) ? units(pub) : 0;
 
-		for (unsigned unit = 0; may_play(player, pub) && unit < SL_TRACKS_MAX; unit++) {
-			if (!track_at(pub, true, SL_AUDIO, unit) && !track_at(pub, true, SL_VIDEO, unit))
-				break;
-			if (!shown(player, pub->tag, unit) && takes(player, slot, pub, unit))
-				return (struct api_slot){.publisher = pub->tag,
-							 .unit = (uint8_t)unit};
+		for (unsigned unit = 0; unit < n; unit++) {
+			if (!has_unit(pub, unit))
+				continue;
+			player->wanted++;
+			if (!shown(player, pub->tag, unit))
+				place(player, pub, unit);
 		}
 	}
-	return (struct api_slot){0};
-}
-
-static void fill_slots(struct sl_api *api, struct api_session *player, const struct api_room *r)
-{
-	for (size_t i = 0; i < player->slot_count; i++) {
-		struct api_session *pub = api_session_by_tag(api, player->slots[i].publisher);
-
-		if (!pub || pub->room != r || !may_play(player, pub))
-			player->slots[i].publisher = 0;
-	}
-	for (size_t i = 0; i < player->slot_count; i++)
-		if (!player->slots[i].publisher)
-			player->slots[i] = next_for(player, i, r);
 }
 
 /* A route that could not be set is tried again, unless one of the two is gone. */
@@ -276,6 +298,8 @@ static uint64_t wanted_by(struct sl_api *api, struct api_session *player, const 
 static void route_player(struct sl_api *api, struct api_room *r, struct api_session *player)
 {
 	fill_slots(api, player, r);
+	if (player->join)
+		api_join_slots_changed(player);
 	for (size_t i = 0; i < player->track_count; i++) {
 		uint64_t want = wanted_by(api, player, &player->tracks[i]);
 
@@ -422,6 +446,7 @@ static void on_tick(uv_timer_t *t)
 				api_room_caps(api, r);
 			}
 	}
+	api_joins_tick(api);
 	api_rooms_tick(api);
 }
 
@@ -431,8 +456,9 @@ void api_rooms_tick(struct sl_api *api)
 
 	if (api->freeing)
 		return;
+	wait_us = api_joins_wait_us(api);
 	if (api->dirty)
-		wait_us = RETRY_MS * SL_MS;
+		wait_us = SL_MIN(wait_us, RETRY_MS * SL_MS);
 	if (!sl_list_empty(&api->empty_rooms)) {
 		const struct api_room *r = SL_LIST_AT(api->empty_rooms.next, struct api_room, link);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/session.c — one WHIP or WHEP peer: found by its public id or by the tag that core calls it
- * by. */
-#include "api/api_int.h"
+ * api/session.c — one peer, of WHIP, WHEP or a join: found by its public id or by the tag that core
+ * calls it by. */
 #include "api/events.h"
+#include "api/join.h"
 
 enum { ETAG_LEN = 16 };
 
@@ -22,6 +22,8 @@ struct sl_str api_log_name(const struct api_session *s)
 
 static const char *role_name(const struct api_session *s)
 {
+	if (s->join)
+		return "participant";
 	return s->publisher ? "publisher" : "player";
 }
 
@@ -125,6 +127,11 @@ struct api_track *api_session_add_track(struct sl_api *api, struct api_session *
 	return t;
 }
 
+void api_session_name_track(struct sl_api *api, struct api_track *t)
+{
+	make_id(api, t->public_id);
+}
+
 void api_session_drop_tracks(struct api_session *s, size_t n)
 {
 	s->track_count -= SL_MIN(n, s->track_count);
@@ -133,6 +140,8 @@ void api_session_drop_tracks(struct api_session *s, size_t n)
 /* Its place in the table goes back; nothing refers to it any more. */
 static void put_session(struct sl_api *api, struct api_session *s)
 {
+	if (s->join)
+		api_join_end(s, true, "");
 	sl_free(s->tracks);
 	sl_free(s->slots);
 	sl_pool_put(&api->sessions, s->tag);
@@ -169,7 +178,7 @@ static void remember_ended(struct sl_api *api, const struct api_session *s, cons
 }
 
 /* Out of the room and of the table of ids; only core may still know it. */
-static void unlink_session(struct sl_api *api, struct api_session *s, const char *why)
+static void unlink_session(struct sl_api *api, struct api_session *s, bool gone, const char *why)
 {
 	struct api_room *r = s->room;
 	char id[7];
@@ -182,6 +191,8 @@ static void unlink_session(struct sl_api *api, struct api_session *s, const char
 	if (s->state == SESSION_OPEN)
 		api_event_closed(api, r, s, why);
 	remember_ended(api, s, why);
+	if (s->join)
+		api_join_end(s, gone, why);
 	sl_hash_del(&api->ids, s->id, API_ID_LEN);
 	sl_list_del(&s->link);
 	sl_list_del(&s->play_link);
@@ -194,7 +205,7 @@ static void unlink_session(struct sl_api *api, struct api_session *s, const char
 
 void api_session_gone(struct sl_api *api, struct api_session *s, const char *why)
 {
-	unlink_session(api, s, why);
+	unlink_session(api, s, true, why);
 	sl_list_del(&s->link);
 	put_session(api, s);
 }
@@ -209,7 +220,7 @@ static bool close_transport(struct sl_api *api, const struct api_session *s)
 
 void api_session_end(struct sl_api *api, struct api_session *s, const char *why)
 {
-	unlink_session(api, s, why);
+	unlink_session(api, s, false, why);
 	if (close_transport(api, s)) {
 		put_session(api, s);
 		return;

@@ -4,8 +4,8 @@
  *         it can be done, a transport of core, the answer with its credentials, 201.
  * PATCH:  candidates, or new credentials of the peer (ICE restart).
  * DELETE: the end. */
-#include "api/api_int.h"
 #include "api/events.h"
+#include "api/join.h"
 
 enum { RETRY_BUSY_S = 2, RETRY_DRAIN_S = 10 };
 
@@ -95,8 +95,7 @@ static const char *read_names(const struct api_request *req, char *room, char *p
 	return why || sl_str_copy(participant, API_NAME_MAX + 1, name) ? why : "is not a name";
 }
 
-/* Why no new session can be taken now; NULL when one can. */
-static const char *overload(struct sl_api *api)
+const char *api_overload(struct sl_api *api)
 {
 	if (api->draining)
 		return "draining: no new sessions";
@@ -320,7 +319,7 @@ static void offer_continue(struct api_op *op)
 		return;
 	}
 	if (op->n.role == SL_SDP_PUBLISHER && named)
-		holder = api_room_publisher(room, participant);
+		holder = api_room_participant(room, participant);
 	if (holder) {
 		ask_holder(op, holder);
 		return;
@@ -336,7 +335,7 @@ void api_whip_post(struct api_conn *c)
 {
 	struct sl_api *api = c->api;
 	char room[API_NAME_MAX + 1], participant[API_NAME_MAX + 1];
-	const char *busy = overload(api), *bad;
+	const char *busy = api_overload(api), *bad;
 	struct sl_sdp_why why = {0};
 	const struct api_room *there;
 	struct api_op *op;
@@ -573,6 +572,10 @@ void api_session_request(struct api_conn *c)
 
 	if (!s || s->state != SESSION_OPEN) {
 		api_problem(c, 404, "there is no such session");
+		return;
+	}
+	if (c->req.method == API_PATCH && s->join) {
+		api_problem(c, 409, "who joined by WebSocket sends candidates and restarts there");
 		return;
 	}
 	if (c->req.method == API_PATCH) {

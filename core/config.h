@@ -58,6 +58,7 @@ struct sl_config {
 	} rooms;
 	struct {
 		uint32_t max_sessions;                  /* 10000 */
+		uint32_t sdp_mlines;                    /* 256: of an offer of ours */
 	} limits;
 	struct {
 		uint32_t max_video_bps;                 /* 2500000: REMB where transport-cc is not

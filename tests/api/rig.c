@@ -23,6 +23,7 @@ void rig_init(void)
 	rig.conf.http.body_timeout_us = 10 * SL_SEC;
 	rig.conf.http.idle_timeout_us = 60 * SL_SEC;
 	rig.conf.ice.lite = true;
+	rig.conf.ice.timeout_us = 15 * SL_SEC;
 	rig.conf.dtls.queue_us = 500 * SL_MS;
 	rig.conf.dtls.active = true;
 	rig.conf.rooms.auto_create = true;
@@ -30,6 +31,7 @@ void rig_init(void)
 	rig.conf.rooms.max = 16;
 	rig.conf.rooms.max_participants = 16;
 	rig.conf.limits.max_sessions = 64;
+	rig.conf.limits.sdp_mlines = 256;
 	rig.conf.publish.max_video_bps = 2500000;
 }
 

@@ -8,7 +8,7 @@
 #include "tests/api/fake_core.h"
 #include "tests/test.h"
 
-enum { CLIENT_MAX = 256 * 1024 };
+enum { CLIENT_MAX = 1536 * 1024 };
 
 struct client;
 struct rig {

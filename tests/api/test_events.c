@@ -224,7 +224,6 @@ TEST(names_cannot_break_out_of_an_event)
 	DEFER(api_json_free, tree);
 	CHECK_STR(cJSON_GetStringValue(cJSON_GetObjectItem(tree, "room")), r.name);
 	CHECK_EQ((uint64_t)cJSON_GetNumberValue(cJSON_GetObjectItem(tree, "id")), ev.id);
-	CHECK_EQ(ev.id, rig.api->events ? ev.id : 0);
 }
 
 /* ================= going on where one was ================= */
@@ -394,29 +393,19 @@ static bool tail(struct client *c)
 	}
 }
 
-static size_t resident(void)
-{
-	unsigned long pages = 0, rss = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	CHECK(f && fscanf(f, "%lu %lu", &pages, &rss) == 2);
-	(void)fclose(f);
-	return rss * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 TEST(t51_a_reader_that_sleeps_is_told_and_closed_and_costs_nothing)
 {
 	struct client *sse, *ws;
 	struct wsclient w;
-	size_t before;
+	uint64_t before;
 
 	RIG();
 	sse = sleeper("");
 	ws = sleeper(WS_HEADERS);
 	flood(1000); /* the history is full */
-	before = resident();
+	before = sl_mem_stat().live;
 	flood(4000);
-	CHECK(resident() < before + (1 << 20));
+	CHECK(sl_mem_stat().live <= before + 2000);
 	STOP_AFTER_OOM();
 	RIG_UNTIL(!tail(sse));
 	CHECK(strstr(sse->in, "\n\nevent: overflow\ndata: {\"type\":\"overflow\""));
@@ -464,7 +453,7 @@ TEST(a_reader_of_a_quiet_room_hears_beats)
 TEST(t50_readers_leave_nothing_behind)
 {
 	RIG();
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 20; i++) {
 		struct client *c = sleeper(i % 2 ? WS_HEADERS : "");
 
 		tell("a", 1);

@@ -32,11 +32,14 @@ async function round(server, number) {
 
 async function soak(seconds) {
 	const end = Date.now() + seconds * 1000;
-	const server = await Server.start('--loops=2', '--ice.timeout=2', '--log.level=warn');
+	const server = await Server.start('--loops=2', '--ice.timeout=8', '--log.level=warn');
 	let rounds = 0;
 	let warm = 0;
 	while (Date.now() < end || rounds <= WARM_ROUNDS) {
-		await round(server, rounds++);
+		await round(server, rounds++).catch(async (e) => {
+			const counts = Object.entries(await server.metrics()).filter(([, v]) => v > 0);
+			throw new Error(`round ${rounds}: ${e.message}\n${JSON.stringify(Object.fromEntries(counts))}\n${server.process.report()}`);
+		});
 		if (rounds === WARM_ROUNDS)
 			warm = server.rssKb();
 		if (rounds % 10 === 0)

@@ -50,6 +50,7 @@ static void check_numbers(const struct sl_config *k)
 		{k->media.port, 0, 65535},
 		{k->rooms.max, 1, 1000000},
 		{k->rooms.max_participants, 1, 10000},
+		{k->limits.sdp_mlines, 16, 256},
 		{k->limits.max_sessions, 1, 10000},
 		{k->publish.max_video_bps, 0, 1000000000},
 		{k->loops, 0, 64},

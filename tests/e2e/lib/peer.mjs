@@ -71,7 +71,7 @@ export class Peer {
 		return until(`${this.kind} has picture and sound`, async (last) => {
 			last(this.counts);
 			if (this.process.how)
-				throw new Error(`${this.kind} ended: ${JSON.stringify(this.process.how)}`);
+				throw new Error(`${this.kind} ended: ${JSON.stringify(this.process.how)}\n${this.process.report()}`);
 			return this.counts.frames >= before.frames + frames && this.counts.sound > before.sound && { ...this.counts };
 		}, seconds(60));
 	}
