@@ -291,7 +291,7 @@ const crowd = {
 		for (let round = 0; round < 4; round++) {
 			const publisher = await t.peer('wrtc', 'publish');
 			const players = await Promise.all([0, 1, 2].map(() => t.peer('wrtc', 'play')));
-			await Promise.all(players.map((p) => p.untilFlows(5)));
+			await Promise.all([publisher, ...players].map((p) => p.untilFlows(5)));
 			await Promise.all([publisher, ...players].map((p) => p.stop()));
 			t.peers.splice(0);
 		}

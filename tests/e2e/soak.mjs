@@ -22,7 +22,7 @@ async function round(server, number) {
 	const room = `soak-${number % 3}`;
 	const publisher = await Peer.start('wrtc', 'publish', `${server.url}/whip/${room}`);
 	const players = await Promise.all(Array.from({ length: PLAYERS }, () => Peer.start('wrtc', 'play', `${server.url}/whep/${room}`)));
-	await Promise.all(players.map((p) => p.untilFlows(10)));
+	await Promise.all([publisher, ...players].map((p) => p.untilFlows(10)));
 	// One leaves without a word; the server has to notice.
 	const [silent, ...others] = players;
 	silent.process.child.kill('SIGKILL');
