@@ -162,10 +162,11 @@ static int write_frame(struct api_ws *ws)
 
 static int write_ping(struct api_ws *ws)
 {
-	unsigned char out[LWS_PRE + 1];
+	/* One byte: the library tells of no pong that is empty. */
+	unsigned char out[LWS_PRE + 1] = {0};
 
 	ws->ping_due = false;
-	return lws_write(ws->conn->wsi, out + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
+	return lws_write(ws->conn->wsi, out + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
 }
 
 /* RFC 6455 section 5.5.1. Not by the library's own way, which may end the connection before the frame
