@@ -525,9 +525,9 @@ TEST(a_socket_is_pinged_and_who_answers_stays)
 		CHECK(!w.c->closed);
 		p = (const uint8_t *)w.c->in + w.at;
 		CHECK_EQ(p[0], WS_FIN | WS_PING);
-		CHECK_EQ(p[1], 0);
-		w.at += 2;
-		ws_send(&w, WS_FIN | WS_PONG, "", 0);
+		CHECK_EQ(p[1], 1);
+		w.at += 3;
+		ws_send(&w, WS_FIN | WS_PONG, "\0", 1);
 		pings++;
 	}
 	ws_text(&w, "here");
