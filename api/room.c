@@ -5,6 +5,7 @@
  * again. */
 #include "api/events.h"
 #include "api/join.h"
+#include "api/rest.h"
 
 enum { RETRY_MS = 20, SPEAKER_FRESH_MS = 1000 };
 
@@ -370,9 +371,15 @@ void api_room_changed(struct sl_api *api, struct api_room *r)
 
 void api_room_set(struct sl_api *api, struct api_room *r, struct api_room_set *set)
 {
+	char before[API_ETAG], now[API_ETAG];
+
+	api_room_etag(api, &r->set, before);
 	api_room_set_fini(&r->set);
 	r->set = *set;
 	*set = (struct api_room_set){0};
+	api_room_etag(api, &r->set, now);
+	if (strcmp(before, now) != 0)
+		api_event_room(api, r, "changed");
 	schedule_end(api, r);
 	api_room_changed(api, r);
 }
