@@ -237,6 +237,7 @@ struct api_track {
 	char mid[SL_MID_MAX + 1];
 	char source[17];                /* publish: "camera", "microphone", "screen" or "" */
 	bool muted;                     /* publish: for everyone; subscription: paused */
+	bool held;                      /* publish: an operator muted it, and only one lets it go on */
 	enum sl_codec codec;            /* publish: of the last SL_EV_MEDIA */
 	uint64_t playing;               /* subscription: the publisher's track, 0 nothing */
 	uint32_t cap_bps;               /* publish: what core was told last; 0 none */
@@ -278,6 +279,7 @@ struct api_session {
 	bool busy;                      /* an ICE restart is under way */
 	enum sl_close_cause cause;      /* when core has closed it */
 	char detail[96];                /* of the cause */
+	uint32_t codecs;                /* of its room when it began: bits by enum sl_codec; 0 all */
 	uint32_t cap_bps;               /* most for each of its cameras, by an operator; 0 none */
 	struct api_flow looks[2];       /* for the diagnosis: the earlier one, at least 5 s apart */
 	int64_t since_us;
@@ -360,6 +362,8 @@ bool api_room_has_place(const struct sl_api *api, const struct api_room *r);
 bool api_room_may_publish(const struct api_room *r, struct sl_str participant);
 /* Leaves in codecs[SL_CODEC_COUNT] only what a room's set.codecs allows. */
 void api_allow_codecs(uint32_t allowed, uint8_t *codecs);
+/* Core has got the track as tc says. */
+void api_track_told(const struct sl_api *api, struct api_track *t, const struct sl_track_conf *tc);
 /* What a publisher's video track may take; 0 no cap. *by: whose cap that is, in words. */
 uint32_t api_room_cap_of(const struct sl_api *api, const struct api_room *r,
 			 const struct api_session *s, const struct api_track *t, const char **by);

@@ -202,8 +202,9 @@ static void create(struct join_socket *k)
 		return busy(k, err == SL_EFULL ? "rooms.max is reached" : "out of memory");
 	if (api_room_participant(room, k->participant))
 		return refuse(k, "name_taken", JOIN_CLOSE_NAME_TAKEN, "a participant of that name is in the room");
-	if (api_room_count(room) >= api->conf->rooms.max_participants)
-		return refuse(k, "room_full", JOIN_CLOSE_ROOM_FULL, "rooms.max_participants is reached");
+	if (!api_room_has_place(api, room))
+		return refuse(k, "room_full", JOIN_CLOSE_ROOM_FULL,
+			      "the room's capacity, or rooms.max_participants, is reached");
 	err = api_session_new(api, room, k->publish, k->subscribe, k->participant, &s);
 	if (err) {
 		api_room_changed(api, room);
@@ -397,6 +398,9 @@ static int on_publish(struct api_join *j, const struct api_json_at *m)
 		return n;
 	if (!j->publish)
 		api_join_error(j->socket, "no_right", request, "the token has no right to publish");
+	else if (!api_room_may_publish(j->s->room, sl_str_z(j->s->participant)))
+		api_join_error(j->socket, "no_right", request,
+			       "the room's settings do not let this participant publish");
 	else
 		take_lines(j, wanted, n, request);
 	return SL_OK;
@@ -442,6 +446,10 @@ static int on_mute(struct api_join *j, const struct api_json_at *m)
 	t = &j->s->tracks[line];
 	if (t->muted == muted)
 		return SL_OK;
+	if (t->held) {
+		api_join_error(j->socket, "no_right", NULL, "an operator has muted this track");
+		return SL_OK;
+	}
 	/* One that is not there yet is muted as soon as it is. */
 	if (t->id && sl_core_pause(j->api->core, t->id, muted, NULL, NULL) != SL_OK) {
 		api_join_error(j->socket, "busy", NULL, "the media loop is at its limit");

@@ -171,7 +171,7 @@ int api_join_take_line(struct api_join *j, enum sl_kind kind, const char *source
 		unit++;
 	t = &j->s->tracks[l - j->lines];
 	t->unit = unit;
-	t->muted = false;
+	t->muted = t->held = false;
 	t->codec = SL_CODEC_NONE;
 	t->score = 0;
 	t->heard_us = 0;
@@ -257,6 +257,7 @@ static int make_sdp(struct api_join *j, struct sl_arena *arena, struct sl_sdp *o
 			.send = j->lines[i].send,
 		};
 	api_ours(j->api, j->ufrag, j->pwd, cands, n, &ours);
+	api_allow_codecs(j->s->codecs, ours.codecs);
 	ours.session_id = j->sdp_id;
 	ours.session_version = j->offer;
 	return sl_sdp_offer(&ours, lines, j->offered, arena, out);
@@ -484,7 +485,8 @@ static void on_remote(void *arg, const struct sl_reply *r)
 }
 
 /* False: its use has ended meanwhile. */
-static bool keep(struct api_join *j, const struct join_add *a, uint64_t id)
+static bool keep(struct api_join *j, const struct join_add *a, const struct sl_track_conf *tc,
+		 uint64_t id)
 {
 	const struct join_line *l = &j->lines[a->line];
 	struct api_track *t = &j->s->tracks[a->line];
@@ -493,6 +495,7 @@ static bool keep(struct api_join *j, const struct join_add *a, uint64_t id)
 		return false;
 	t->id = id;
 	t->playing = 0;
+	api_track_told(j->api, t, tc);
 	if (t->muted && sl_core_pause(j->api->core, id, true, NULL, NULL) != SL_OK)
 		t->muted = false;
 	if (t->publish)
@@ -528,7 +531,7 @@ static void on_added(void *arg, const struct sl_reply *r)
 
 		if (r->err)
 			not_added(j, a, r->err);
-		else if (!keep(j, a, r->tracks[i]))
+		else if (!keep(j, a, &j->confs[j->add_done + i], r->tracks[i]))
 			remove_track(j, r->tracks[i]);
 	}
 	j->add_done += n;

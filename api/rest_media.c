@@ -201,6 +201,7 @@ static void set_muted(struct sl_api *api, struct api_session *s, struct api_trac
 	bool changed = t->muted != muted;
 
 	t->muted = muted;
+	t->held = t->publish && muted;
 	if (changed && t->publish)
 		api_event_track(api, s->room, s, t, "changed");
 }

@@ -61,6 +61,7 @@ int api_session_new(struct sl_api *api, struct api_room *r, bool publisher, bool
 	s->player = player;
 	s->since_us = api_now_us(api);
 	s->room = r;
+	s->codecs = r->set.codecs;
 	s->state = SESSION_OPENING;
 	api_session_new_etag(api, s);
 	if (!sl_str_copy(s->participant, sizeof(s->participant),

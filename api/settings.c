@@ -276,6 +276,12 @@ void api_allow_codecs(uint32_t allowed, uint8_t *codecs)
 			codecs[c] = 0;
 }
 
+void api_track_told(const struct sl_api *api, struct api_track *t, const struct sl_track_conf *tc)
+{
+	t->cap_bps = tc->max_bps;
+	t->capped = tc->publish && tc->kind == SL_VIDEO && (!tc->twcc || api->conf->publish.cap);
+}
+
 static uint32_t cameras(const struct api_room *r)
 {
 	uint32_t n = 0;

@@ -136,9 +136,7 @@ static bool keep_tracks(struct sl_api *api, struct api_session *s,
 		if (!t)
 			return false;
 		t->id = r->tracks[i];
-		t->cap_bps = tc->max_bps;
-		t->capped = tc->publish && tc->kind == SL_VIDEO &&
-			    (!tc->twcc || api->conf->publish.cap);
+		api_track_told(api, t, tc);
 		api_copy(t->mid, sizeof(t->mid), sl_str_z(tc->mid));
 	}
 	return true;

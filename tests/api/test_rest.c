@@ -2,6 +2,7 @@
 #include "api/jwt.h"
 #include "api/rest.h"
 #include "core/base/mem.h"
+#include "tests/api/join_client.h"
 #include "tests/api/rig.h"
 #include <stdlib.h>
 
@@ -827,6 +828,93 @@ TEST(t50_guessed_ids_find_nothing)
 	CHECK_EQ(ask("GET", "/v1/tracks/", "", "")->status, 404);
 	CHECK_EQ(ask("GET", path_to("/v1/tracks/", where + strlen("/sessions/")), "", "")->status, 404);
 	CHECK_EQ(ask("GET", path_to("/v1/sessions/", id_of(where, true, 0)), "", "")->status, 404);
+}
+
+/* ================= those who joined by WebSocket ================= */
+
+static const char *published_id(const struct peer *p, size_t n)
+{
+	const struct api_session *s = session_of(p);
+
+	for (size_t i = 0; i < s->track_count; i++)
+		if (s->tracks[i].publish && s->tracks[i].id && n-- == 0)
+			return s->tracks[i].public_id;
+	sl_test_failed(__FILE__, __LINE__, "no such track");
+}
+
+TEST(the_settings_of_a_room_hold_for_those_who_join)
+{
+	struct peer *ann, *bob;
+	const struct sl_track_conf *conf;
+
+	set_hooks();
+	JOIN_RIG();
+	DEFER(drop_trees, NULL);
+	CHECK_EQ(status("PUT", "/v1/rooms/studio",
+			"{\"capacity\":2,\"publishers\":[\"ann\"],\"codecs\":[\"opus\",\"VP8\"],"
+			"\"max_video_bps\":600000}"),
+		 201);
+	ann = join_as(0, "ann");
+	negotiated(ann);
+	publish_av(ann, NULL);
+	settle_all();
+	conf = &fake_core_track(&rig.core, transport_of(ann),
+				session_of(ann)->tracks[session_of(ann)->track_count - 1].mid)->conf;
+	CHECK_EQ(conf->kind, SL_VIDEO);
+	for (size_t i = 0; i < conf->codec_count; i++)
+		CHECK_EQ(conf->codecs[i].codec, SL_VP8);
+	CHECK_EQ(last_cap(session_of(ann)->tracks[session_of(ann)->track_count - 1].id), 600000);
+	bob = join_as(1, "bob");
+	negotiated(bob);
+	say(bob, "{\"type\":\"publish\",\"request\":\"p\",\"tracks\":[{\"kind\":\"audio\"}]}");
+	refused_with(bob, "no_right");
+	closed_with(enter(2, "participant=cyd"), 4429);
+}
+
+TEST(an_operator_sees_mutes_and_removes_those_who_joined)
+{
+	struct peer *ann, *bob;
+	const cJSON *v;
+	char path[64], track[API_ID_LEN + 1];
+
+	set_hooks();
+	JOIN_RIG();
+	DEFER(drop_trees, NULL);
+	fill_stats();
+	ann = join_as(0, "ann");
+	negotiated(ann);
+	publish_av(ann, NULL);
+	bob = join_as(1, "bob");
+	negotiated(bob);
+	settle_all();
+	v = get("/v1/rooms/studio/participants/ann");
+	CHECK_STR(text(v, "via"), "join");
+	CHECK_EQ(cJSON_GetArraySize(at(v, "tracks")), 2);
+	CHECK_STR(text(v, "tracks/0/source"), "microphone");
+	CHECK_EQ(number(get("/v1/rooms/studio"), "participants"), 2);
+	(void)sl_fmt(track, sizeof(track), "%s", published_id(ann, 0));
+	(void)sl_fmt(path, sizeof(path), "/v1/tracks/%s", track);
+	CHECK_EQ(status("PATCH", path, "{\"muted\":true}"), 200);
+	v = heard(bob, "track");
+	CHECK_STR(text_of(v, "event"), "changed");
+	/* What an operator muted only an operator lets go on. */
+	heard(ann, "track");
+	say(ann, "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":false}", track);
+	refused_with(ann, "no_right");
+	CHECK_EQ(status("PATCH", path, "{\"muted\":false}"), 200);
+	say(ann, "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":true}", track);
+	say(ann, "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":false}", track);
+	settle_all();
+	CHECK(cJSON_IsFalse(at(get(path), "muted")));
+	CHECK_EQ(status("DELETE", "/v1/rooms/studio/participants/ann", ""), 204);
+	closed_with(ann, 4410);
+	CHECK_EQ(number(get("/v1/rooms/studio"), "participants"), 1);
+	CHECK_STR(text(get("/v1/sessions?state=closed"), "sessions/0/via"), "join");
+	CHECK_STR(text(answer_tree, "sessions/0/participant"), "ann");
+	CHECK_EQ(status("DELETE", "/v1/rooms/studio", ""), 204);
+	closed_with(bob, 4410);
+	CHECK_EQ(rig.api->room_count, 0);
+	CHECK_EQ(sl_api_sessions(rig.api), 0);
 }
 
 /* ================= loops, configuration, busy loops ================= */
