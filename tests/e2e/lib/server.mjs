@@ -4,6 +4,9 @@ import { readFileSync } from 'node:fs';
 import { Process } from './process.mjs';
 import { seconds, until } from './wait.mjs';
 
+// Deadlines that a crowded machine must not reach.
+const PATIENT = ['--http.header_timeout_ms=60000', '--http.body_timeout_ms=60000', '--dtls.queue_ms=60000'];
+
 export const binary = process.env.SLUICE || 'build/release/sluice';
 
 const ready = (line) => {
@@ -18,7 +21,7 @@ const ready = (line) => {
 export class Server {
 	static async start(...flags) {
 		const server = new Server();
-		server.process = new Process('sluice', binary, ['--http.port=0', '--media.port=0', '--log.level=debug', ...flags], {
+		server.process = new Process('sluice', binary, ['--http.port=0', '--media.port=0', '--log.level=debug', ...PATIENT, ...flags], {
 			env: { PATH: process.env.PATH, ASAN_OPTIONS: process.env.ASAN_OPTIONS || '', TSAN_OPTIONS: process.env.TSAN_OPTIONS || '' },
 		});
 		server.ready = await server.process.line('ready', ready);

@@ -37,8 +37,10 @@ function publish() {
 	const picture = new RTCVideoSource(), tone = new RTCAudioSource();
 	pc.addTransceiver(tone.createTrack(), { direction: 'sendonly' });
 	pc.addTransceiver(picture.createTrack(), { direction: 'sendonly' });
-	startPicture(picture);
-	startTone(tone);
+	return () => {
+		startPicture(picture);
+		startTone(tone);
+	};
 }
 
 function hear(samples) {
@@ -55,12 +57,14 @@ function play() {
 	};
 	pc.addTransceiver('audio', { direction: 'recvonly' });
 	pc.addTransceiver('video', { direction: 'recvonly' });
+	return () => {};
 }
 
 pc.onconnectionstatechange = () => say({ state: pc.connectionState });
-(what === 'publish' ? publish : play)();
+const opened = (what === 'publish' ? publish : play)();
 await pc.setLocalDescription(await pc.createOffer());
 const { answer, location } = await open(url, pc.localDescription.sdp);
 endBySignal(location, () => pc.close());
 await pc.setRemoteDescription({ type: 'answer', sdp: answer });
+opened();
 setInterval(() => say(counts), 200);
