@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/join.c — the sockets of /v1/rooms/{room}/join: who may come in, who comes back, what they ask for. */
+ * api/join.c — the sockets of /v1/rooms/{room}/join: who may come in, who comes back, what they ask
+ * for. */
 #include "api/join.h"
 #include "api/events.h"
 #include "api/jwt.h"
@@ -65,7 +66,8 @@ int64_t api_joins_wait_us(const struct sl_api *api)
 	if (!sl_list_empty(&api->joins_stirred))
 		at_us = api->stir_us;
 	if (!sl_list_empty(&api->joins_lost)) {
-		const struct api_join *j = SL_LIST_AT(api->joins_lost.next, struct api_join, lost_link);
+		const struct api_join *j =
+			SL_LIST_AT(api->joins_lost.next, struct api_join, lost_link);
 
 		at_us = SL_MIN(at_us, j->lost_us + api->conf->ice.timeout_us);
 	}
@@ -119,8 +121,9 @@ static void opened(struct api_join *j)
 	char id[7];
 
 	api_short_id(s, id);
-	SL_LOG(INFO, WHIP, "session opened", SL_KS("role", "participant"), SL_KS("room", s->room->name),
-	       SL_KSTR("participant", api_log_name(s)), SL_KS("session", id), SL_KU("loop", s->loop),
+	SL_LOG(INFO, WHIP, "session opened", SL_KS("role", "participant"),
+	       SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)),
+	       SL_KS("session", id), SL_KU("loop", s->loop),
 	       SL_KA("peer", api_ws_peer(j->socket->ws)));
 	s->state = SESSION_OPEN;
 	j->phase = JOIN_READY;
@@ -139,7 +142,8 @@ static void on_open(void *arg, const struct sl_reply *r)
 
 	api_op_free(op);
 	if (!j) {
-		/* Ended meanwhile; if core is busy too, the transport goes when nobody ever connects to it. */
+		/* Ended meanwhile; if core is busy too, the transport goes when nobody ever
+		 * connects to it. */
 		if (api && !r->err)
 			(void)!sl_core_close(api->core, r->transport, NULL, NULL);
 		return;
@@ -197,18 +201,21 @@ static void create(struct join_socket *k)
 	int err = find_room(api, k->room, &room);
 
 	if (err == SL_ENOTFOUND)
-		return refuse(k, "no_room", JOIN_CLOSE_NO_ROOM, "there is no such room, and rooms.auto_create is off");
+		return refuse(k, "no_room", JOIN_CLOSE_NO_ROOM,
+			      "there is no such room, and rooms.auto_create is off");
 	if (err)
 		return busy(k, err == SL_EFULL ? "rooms.max is reached" : "out of memory");
 	if (api_room_participant(room, k->participant))
-		return refuse(k, "name_taken", JOIN_CLOSE_NAME_TAKEN, "a participant of that name is in the room");
+		return refuse(k, "name_taken", JOIN_CLOSE_NAME_TAKEN,
+			      "a participant of that name is in the room");
 	if (!api_room_has_place(api, room))
 		return refuse(k, "room_full", JOIN_CLOSE_ROOM_FULL,
 			      "the room's capacity, or rooms.max_participants, is reached");
 	err = api_session_new(api, room, k->publish, k->subscribe, k->participant, &s);
 	if (err) {
 		api_room_changed(api, room);
-		return busy(k, err == SL_EFULL ? "limits.max_sessions is reached" : "out of memory");
+		return busy(k,
+			    err == SL_EFULL ? "limits.max_sessions is reached" : "out of memory");
 	}
 	s->loop = sl_core_pick_loop(api->core);
 	api_copy(s->owner, sizeof(s->owner), sl_str_z(k->owner));
@@ -255,7 +262,8 @@ static void ask_holder(struct join_socket *k, struct api_session *holder)
 	struct api_op *op;
 
 	/* Before media a socket is all there is of a participant. */
-	if (holder->state != SESSION_OPEN || (holder->join && holder->join->socket && !holder->connected))
+	if (holder->state != SESSION_OPEN ||
+	    (holder->join && holder->join->socket && !holder->connected))
 		return taken(k);
 	op = api_op_new(k->api, NULL);
 	if (!op)
@@ -285,11 +293,13 @@ static void resume(struct api_join *j, struct join_socket *k)
 
 	if (old) {
 		old->join = NULL;
-		api_ws_close(old->ws, JOIN_CLOSE_ENDED, "the participant came back on another socket");
+		api_ws_close(old->ws, JOIN_CLOSE_ENDED,
+			     "the participant came back on another socket");
 	}
 	api_short_id(j->s, id);
 	SL_LOG(INFO, WHIP, "session resumed", SL_KS("room", j->s->room->name),
-	       SL_KSTR("participant", api_log_name(j->s)), SL_KS("session", id), SL_KA("peer", api_ws_peer(k->ws)));
+	       SL_KSTR("participant", api_log_name(j->s)), SL_KS("session", id),
+	       SL_KA("peer", api_ws_peer(k->ws)));
 	sl_list_del(&j->lost_link);
 	api_join_void_offer(j);
 	j->socket = k;
@@ -344,16 +354,19 @@ struct wanted {
 static int read_wanted(const struct api_json_at *m, struct wanted out[JOIN_PUBLISH_MAX])
 {
 	struct api_json_at list, item = {0};
-	int n = 0, err = api_json_get_array(m, "tracks", API_JSON_REQUIRED, JOIN_PUBLISH_MAX, &list);
+	int n = 0,
+	    err = api_json_get_array(m, "tracks", API_JSON_REQUIRED, JOIN_PUBLISH_MAX, &list);
 
 	while (err >= 0 && api_json_next(&list, &item)) {
 		size_t kind = 0, source = 0;
 
 		err = api_json_object(&item);
 		if (err >= 0)
-			err = api_json_get_word(&item, "kind", API_JSON_REQUIRED, kinds, SL_COUNT(kinds), &kind);
+			err = api_json_get_word(&item, "kind", API_JSON_REQUIRED, kinds,
+						SL_COUNT(kinds), &kind);
 		if (err >= 0)
-			err = api_json_get_word(&item, "source", API_JSON_OPTIONAL, sources, SL_COUNT(sources), &source);
+			err = api_json_get_word(&item, "source", API_JSON_OPTIONAL, sources,
+						SL_COUNT(sources), &source);
 		out[n].kind = kind ? SL_VIDEO : SL_AUDIO;
 		out[n++].source = sources[source];
 	}
@@ -371,8 +384,8 @@ static void take_lines(struct api_join *j, const struct wanted *w, int n, const 
 		if (taken_lines[i] >= 0)
 			continue;
 		if (taken_lines[i] == -1)
-			api_join_error(j->socket, "too_many_tracks", request, "a participant may publish %d tracks",
-				       JOIN_PUBLISH_MAX);
+			api_join_error(j->socket, "too_many_tracks", request,
+				       "a participant may publish %d tracks", JOIN_PUBLISH_MAX);
 		else
 			api_join_error(j->socket, "busy", request, "out of memory");
 		while (i-- > 0)
@@ -410,7 +423,8 @@ static int on_publish(struct api_join *j, const struct api_json_at *m)
 static int own_track(struct api_join *j, struct sl_str id)
 {
 	for (size_t i = 0; i < j->line_count; i++)
-		if (!j->lines[i].slot && j->lines[i].used && sl_str_eq(id, sl_str_z(j->s->tracks[i].public_id)))
+		if (!j->lines[i].slot && j->lines[i].used &&
+		    sl_str_eq(id, sl_str_z(j->s->tracks[i].public_id)))
 			return (int)i;
 	api_join_error(j->socket, "unknown_track", NULL, "there is no such track of yours");
 	return -1;
@@ -476,7 +490,8 @@ static int on_pause(struct api_join *j, const struct api_json_at *m)
 	if (sl_str_u32(mid, SL_SDP_OFFER_MEDIA_MAX, &i) && i < j->line_count && j->lines[i].slot)
 		t = &j->s->tracks[i];
 	if (!t || !t->id)
-		api_join_error(j->socket, "unknown_track", NULL, "nothing is sent to you on that mid");
+		api_join_error(j->socket, "unknown_track", NULL,
+			       "nothing is sent to you on that mid");
 	else if (sl_core_pause(j->api->core, t->id, paused, NULL, NULL) == SL_OK)
 		t->muted = paused;
 	else
@@ -495,7 +510,8 @@ static int on_answer(struct api_join *j, const struct api_json_at *m)
 	if (err < 0)
 		return err;
 	if (j->phase != JOIN_OFFERED || offer != j->offer)
-		api_join_error(j->socket, "no_offer", NULL, "no offer of that number waits for an answer");
+		api_join_error(j->socket, "no_offer", NULL,
+			       "no offer of that number waits for an answer");
 	else
 		api_join_answer(j, sdp);
 	return SL_OK;
@@ -513,8 +529,8 @@ static void add_candidates(struct api_join *j, const struct sl_sdpfrag *frag)
 	for (size_t i = 0; i < frag->cand_count && n < SL_CORE_CANDS_MAX; i++)
 		if (frag->cands[i].component == 1)
 			api_cand_to_core(&frag->cands[i], &cands[n++]);
-	if (sl_core_add_candidates(j->api->core, j->s->transport, cands, n, frag->end_of_candidates, NULL, NULL) !=
-	    SL_OK)
+	if (sl_core_add_candidates(j->api->core, j->s->transport, cands, n, frag->end_of_candidates,
+				   NULL, NULL) != SL_OK)
 		api_join_error(j->socket, "busy", NULL, "the media loop is at its limit");
 }
 
@@ -583,12 +599,14 @@ static void handle(struct join_socket *k, const struct api_json_at *m, struct ap
 {
 	struct sl_str type;
 
-	if (api_json_object(m) < 0 || api_json_get_str(m, "type", API_JSON_REQUIRED, 1, 32, &type) < 0)
+	if (api_json_object(m) < 0 ||
+	    api_json_get_str(m, "type", API_JSON_REQUIRED, 1, 32, &type) < 0)
 		return bad_message(k, why);
 	for (size_t i = 0; i < SL_COUNT(handlers); i++) {
 		if (!sl_str_eq(type, sl_str_z(handlers[i].type)))
 			continue;
-		if (api_json_only(m, handlers[i].keys, key_count(handlers[i].keys)) < 0 || handlers[i].fn(k->join, m) < 0)
+		if (api_json_only(m, handlers[i].keys, key_count(handlers[i].keys)) < 0 ||
+		    handlers[i].fn(k->join, m) < 0)
 			bad_message(k, why);
 		return;
 	}
@@ -597,7 +615,8 @@ static void handle(struct join_socket *k, const struct api_json_at *m, struct ap
 
 static void on_text(struct api_ws *ws, const char *text, size_t len)
 {
-	static const struct api_json_limits limits = {.bytes = API_WS_MESSAGE_MAX, .depth = 8, .values = 256};
+	static const struct api_json_limits limits = {
+		.bytes = API_WS_MESSAGE_MAX, .depth = 8, .values = 256};
 	struct join_socket *k = api_ws_data(ws);
 	struct api_json_why why = {0};
 	struct api_json_at root;
@@ -640,7 +659,8 @@ static struct sl_str query_value(const char *query, const char *key)
 static const char *read_request(struct join_socket *k, const struct api_request *req)
 {
 	const struct api_rights *rights = &req->rights;
-	struct sl_str resumed = query_value(req->query, "resume"), replaced = query_value(req->query, "replace");
+	struct sl_str resumed = query_value(req->query, "resume"),
+		      replaced = query_value(req->query, "replace");
 	char chars[GUEST_CHARS + 1];
 	const char *why = api_name_check(req->seg[2]);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/join_offer.c — the m-lines of a participant: offered by us one offer at a time, answered by the peer, and made
- * into tracks of core. Start at api_join_step(). */
+ * api/join_offer.c — the m-lines of a participant: offered by us one offer at a time, answered by
+ * the peer, and made into tracks of core. Start at api_join_step(). */
 #include "api/events.h"
 #include "api/join.h"
 
@@ -99,8 +99,8 @@ static bool add_slot(struct api_join *j)
 	return true;
 }
 
-/* 2, 4, 8, 16, then by 16: each step costs an offer, each slot costs a browser a decoder's set-up. Some lines are left
- * for what the peer publishes. */
+/* 2, 4, 8, 16, then by 16: each step costs an offer, each slot costs a browser a decoder's set-up.
+ * Some lines are left for what the peer publishes. */
 static size_t slots_for(const struct api_join *j, size_t wanted)
 {
 	size_t max = (mlines_max(j) - JOIN_PUBLISH_MAX) / 2;
@@ -116,7 +116,8 @@ static bool wants_slots(const struct api_join *j)
 	return j->subscribe && j->slots < slots_for(j, j->s->wanted);
 }
 
-/* Of what one source gives, sound and picture go together: "camera" and "microphone", or a screen with its sound. */
+/* Of what one source gives, sound and picture go together: "camera" and "microphone", or a screen
+ * with its sound. */
 static bool same_source(const char *a, const char *b)
 {
 	return (strcmp(a, "screen") == 0) == (strcmp(b, "screen") == 0);
@@ -155,7 +156,8 @@ static struct join_line *free_line(struct api_join *j, enum sl_kind kind)
 	return NULL;
 }
 
-int api_join_take_line(struct api_join *j, enum sl_kind kind, const char *source, const char *request)
+int api_join_take_line(struct api_join *j, enum sl_kind kind, const char *source,
+		       const char *request)
 {
 	struct join_line *l = free_line(j, kind);
 	struct api_track *t;
@@ -188,7 +190,8 @@ int api_join_take_line(struct api_join *j, enum sl_kind kind, const char *source
 static void remove_gone(struct api_join *j)
 {
 	while (j->gone_count > 0) {
-		int err = sl_core_remove_track(j->api->core, j->gone[j->gone_count - 1], NULL, NULL);
+		int err =
+			sl_core_remove_track(j->api->core, j->gone[j->gone_count - 1], NULL, NULL);
 
 		if (err == SL_EBUSY || err == SL_ENOMEM) {
 			api_join_stir(j);
@@ -235,6 +238,15 @@ static enum sl_sdp_dir dir_of(const struct join_line *l)
 	return l->used ? SL_SDP_RECVONLY : SL_SDP_INACTIVE;
 }
 
+/* A room may allow none of a kind. */
+static bool has_codec(const struct sl_sdp_ours *ours, enum sl_kind kind)
+{
+	for (int c = SL_CODEC_NONE + 1; c < SL_CODEC_COUNT; c++)
+		if (ours->codecs[c] && c != SL_RTX && sl_codec_info((enum sl_codec)c)->kind == kind)
+			return true;
+	return false;
+}
+
 /* The offer that is out, as it was: from the lines and what each of them was offered as. */
 static int make_sdp(struct api_join *j, struct sl_arena *arena, struct sl_sdp *out)
 {
@@ -248,18 +260,18 @@ static int make_sdp(struct api_join *j, struct sl_arena *arena, struct sl_sdp *o
 	if (!lines || !store)
 		return SL_ENOMEM;
 	n = api_candidates(j->api, j->s->loop, store, cands, SL_CORE_LOCALS_MAX);
+	api_ours(j->api, j->ufrag, j->pwd, cands, n, &ours);
+	api_allow_codecs(j->s->codecs, ours.codecs);
+	ours.session_id = j->sdp_id;
+	ours.session_version = j->offer;
 	for (size_t i = 0; i < j->offered; i++)
 		lines[i] = (struct sl_sdp_offer_line){
 			.kind = j->lines[i].kind,
 			.dir = j->lines[i].offered,
 			.mid = sl_str_z(j->lines[i].mid),
-			.rejected = j->lines[i].dead,
+			.rejected = j->lines[i].dead || !has_codec(&ours, j->lines[i].kind),
 			.send = j->lines[i].send,
 		};
-	api_ours(j->api, j->ufrag, j->pwd, cands, n, &ours);
-	api_allow_codecs(j->s->codecs, ours.codecs);
-	ours.session_id = j->sdp_id;
-	ours.session_version = j->offer;
 	return sl_sdp_offer(&ours, lines, j->offered, arena, out);
 }
 
@@ -282,7 +294,8 @@ static void put_publish(const struct api_join *j, struct api_json_out *o)
 	api_json_close_array(o);
 }
 
-static void put_offer(struct api_join *j, const struct sl_sdp *sdp, struct sl_buf *text, struct api_json_out *o)
+static void put_offer(struct api_join *j, const struct sl_sdp *sdp, struct sl_buf *text,
+		      struct api_json_out *o)
 {
 	sl_sdp_write(sdp, text);
 	api_json_open_object(o, NULL);
@@ -469,7 +482,8 @@ static void on_remote(void *arg, const struct sl_reply *r)
 		j->phase = JOIN_OFFERED;
 		if (j->socket)
 			api_join_error(j->socket, "bad_answer", NULL,
-				       "its fingerprint or ICE credentials cannot be used: %s", sl_strerror(r->err));
+				       "its fingerprint or ICE credentials cannot be used: %s",
+				       sl_strerror(r->err));
 		else
 			api_join_void_offer(j);
 		return;
@@ -509,12 +523,13 @@ static void not_added(struct api_join *j, const struct join_add *a, int err)
 	struct join_line *l = &j->lines[a->line];
 
 	SL_LOG(WARN, WHIP, "track not added", SL_KS("room", j->s->room->name),
-	       SL_KSTR("participant", api_log_name(j->s)), SL_KS("mid", l->mid), SL_KS("why", sl_strerror(err)));
+	       SL_KSTR("participant", api_log_name(j->s)), SL_KS("mid", l->mid),
+	       SL_KS("why", sl_strerror(err)));
 	if (l->slot || !l->used || l->told != a->told)
 		return;
 	if (j->socket)
-		api_join_error(j->socket, "busy", l->request, "the track on mid %s found no room: %s", l->mid,
-			       sl_strerror(err));
+		api_join_error(j->socket, "busy", l->request,
+			       "the track on mid %s found no room: %s", l->mid, sl_strerror(err));
 	api_join_free_line(j, a->line);
 }
 
@@ -550,7 +565,9 @@ static void apply_next(struct api_join *j)
 	if (j->remote) {
 		posted(j, op, sl_core_set_remote(core, j->s->transport, j->remote, on_remote, op));
 	} else if (n) {
-		posted(j, op, sl_core_add_tracks(core, j->s->transport, j->confs + j->add_done, n, on_added, op));
+		posted(j, op,
+		       sl_core_add_tracks(core, j->s->transport, j->confs + j->add_done, n,
+					  on_added, op));
 	} else {
 		drop_answer(j);
 		j->phase = JOIN_READY;
@@ -587,7 +604,8 @@ static int read_remote(struct api_join *j, struct reading *r)
 	if (j->remote_set && !j->restarting)
 		return sl_str_eq(t->ufrag, sl_str_z(j->s->ufrag))
 			       ? SL_OK
-			       : bad(r, "it has other ICE credentials than before, and no restart was offered");
+			       : bad(r, "it has other ICE credentials than before, and no restart "
+					"was offered");
 	conf = sl_zalloc(sizeof(*conf));
 	if (!conf)
 		return SL_ENOMEM;
@@ -654,7 +672,8 @@ static void read_refusals(struct api_join *j, struct reading *r)
 		if (takes(l, m) || !l->told)
 			continue;
 		if (!l->slot) {
-			api_join_error(j->socket, "not_sent", l->request, "the answer does not send on mid %s", l->mid);
+			api_join_error(j->socket, "not_sent", l->request,
+				       "the answer does not send on mid %s", l->mid);
 			api_join_free_line(j, i);
 		} else if (j->s->tracks[i].id) {
 			remove_track(j, j->s->tracks[i].id);
@@ -691,7 +710,8 @@ void api_join_answer(struct api_join *j, struct sl_str text)
 		if (err == SL_ENOMEM)
 			api_join_error(j->socket, "busy", NULL, "out of memory");
 		else if (r.why.line > 0)
-			api_join_error(j->socket, "bad_answer", NULL, "line %zu: %s", r.why.line, r.why.text);
+			api_join_error(j->socket, "bad_answer", NULL, "line %zu: %s", r.why.line,
+				       r.why.text);
 		else
 			api_join_error(j->socket, "bad_answer", NULL, "%s", r.why.text);
 	} else {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/join_tell.c — the messages of the server (docs/join.md): to one participant, or to everybody in a room. */
+ * api/join_tell.c — the messages of the server (docs/join.md): to one participant, or to everybody
+ * in a room. */
 #include "api/join.h"
 #include <stdarg.h>
 
@@ -7,7 +8,8 @@ enum { WORDS_MAX = 4096 };
 
 /* ================= one socket ================= */
 
-/* A message that cannot be made would leave the client with a wrong picture: it comes back and gets a new one. */
+/* A message that cannot be made would leave the client with a wrong picture: it comes back and gets
+ * a new one. */
 bool api_join_say(struct join_socket *k, struct api_json_out *o)
 {
 	char *text;
@@ -26,7 +28,8 @@ static void begin(struct api_json_out *o, size_t max, const char *type)
 	api_json_put_z(o, "type", type);
 }
 
-void api_join_error(struct join_socket *k, const char *code, const char *request, const char *fmt, ...)
+void api_join_error(struct join_socket *k, const char *code, const char *request, const char *fmt,
+		    ...)
 {
 	struct api_json_out o;
 	char text[512];
@@ -81,15 +84,13 @@ static void put_room(struct api_json_out *o, const struct api_join *j)
 	api_json_open_object(o, "room");
 	api_json_put_z(o, "name", r->name);
 	api_json_open_array(o, "participants");
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		if (s != j->s && is_participant(s))
 			put_participant(o, s);
 	}
-	SL_LIST_EACH(it, tmp, &r->players)
-	{
+	SL_LIST_EACH(it, tmp, &r->players) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, play_link);
 
 		if (s != j->s && !s->publisher && is_participant(s))
@@ -146,8 +147,8 @@ static const char *mid_of(const struct api_track *t)
 }
 
 /* The public id of what a line of the slot carries. */
-static const char *carried(const struct api_session *pub, const struct api_slot *slot, const struct api_track *line,
-			   enum sl_kind kind)
+static const char *carried(const struct api_session *pub, const struct api_slot *slot,
+			   const struct api_track *line, enum sl_kind kind)
 {
 	for (size_t i = 0; pub && line && i < pub->track_count; i++) {
 		const struct api_track *t = &pub->tracks[i];
@@ -158,8 +159,8 @@ static const char *carried(const struct api_session *pub, const struct api_slot 
 	return NULL;
 }
 
-static void put_slot(struct api_join *j, const struct api_slot *slot, const struct slot_lines *lines,
-		     struct api_json_out *o)
+static void put_slot(struct api_join *j, const struct api_slot *slot,
+		     const struct slot_lines *lines, struct api_json_out *o)
 {
 	const struct api_session *pub = api_session_by_tag(j->api, slot->publisher);
 
@@ -210,18 +211,19 @@ void api_join_say_slots(struct api_join *j)
 /* ================= everybody in a room ================= */
 
 /* A copy to each socket; `but` gets none. */
-static void tell_all(struct api_json_out *o, const struct api_room *r, const struct api_session *but)
+static void tell_all(struct api_json_out *o, const struct api_room *r,
+		     const struct api_session *but)
 {
 	const struct sl_list *lists[2] = {&r->publishers, &r->players};
 	struct sl_str text;
 	int err = api_json_out_text(o, &text);
 
 	for (size_t k = 0; k < 2; k++)
-		SL_LIST_EACH(it, tmp, lists[k])
-		{
+		SL_LIST_EACH(it, tmp, lists[k]) {
 			struct api_session *s = k ? SL_LIST_AT(it, struct api_session, play_link)
 						  : SL_LIST_AT(it, struct api_session, link);
-			struct join_socket *to = s->join && s->state == SESSION_OPEN ? s->join->socket : NULL;
+			struct join_socket *to =
+				s->join && s->state == SESSION_OPEN ? s->join->socket : NULL;
 			char *copy;
 
 			if (!to || s == but || (k && s->publisher))
@@ -235,7 +237,8 @@ static void tell_all(struct api_json_out *o, const struct api_room *r, const str
 	api_json_out_fini(o);
 }
 
-void api_join_tell_participant(struct sl_api *api, const struct api_room *r, const struct api_session *s, const char *what)
+void api_join_tell_participant(struct sl_api *api, const struct api_room *r,
+			       const struct api_session *s, const char *what)
 {
 	struct api_json_out o;
 
@@ -248,8 +251,8 @@ void api_join_tell_participant(struct sl_api *api, const struct api_room *r, con
 }
 
 /* Its own tracks are the owner's business only when somebody else may have changed them. */
-void api_join_tell_track(struct sl_api *api, const struct api_room *r, const struct api_session *s, const struct api_track *t,
-			 const char *what)
+void api_join_tell_track(struct sl_api *api, const struct api_room *r, const struct api_session *s,
+			 const struct api_track *t, const char *what)
 {
 	struct api_json_out o;
 
@@ -262,7 +265,8 @@ void api_join_tell_track(struct sl_api *api, const struct api_room *r, const str
 	tell_all(&o, r, strcmp(what, "changed") == 0 ? NULL : s);
 }
 
-void api_join_tell_speaker(struct sl_api *api, const struct api_room *r, const struct api_session *s)
+void api_join_tell_speaker(struct sl_api *api, const struct api_room *r,
+			   const struct api_session *s)
 {
 	struct api_json_out o;
 
