@@ -58,7 +58,8 @@ static const char *whole_message(struct peer *p)
 		if ((!there || (f.first & 15) > WS_TEXT) && sl_test_oom_fired())
 			sl_test_oom_stop();
 		if (!there || (f.first & 15) > WS_TEXT)
-			sl_test_failed(__FILE__, __LINE__, "closed: %d %s", there ? f.code : 0, there ? f.data : "");
+			sl_test_failed(__FILE__, __LINE__, "closed: %d %s", there ? f.code : 0,
+				       there ? f.data : "");
 		CHECK(n + f.len < sizeof(text));
 		memcpy(text + n, f.data, f.len);
 		n += f.len;
@@ -163,9 +164,8 @@ const cJSON *slot_of(const cJSON *slots, const char *participant)
 {
 	const cJSON *slot;
 
-	cJSON_ArrayForEach(slot, member(slots, "slots"))
-		if (strcmp(text_of(slot, "participant"), participant) == 0)
-			return slot;
+	cJSON_ArrayForEach(slot, member(slots, "slots")) if (strcmp(text_of(slot, "participant"),
+								    participant) == 0) return slot;
 	return NULL;
 }
 
@@ -189,7 +189,8 @@ void settle_all(void)
 {
 	for (int i = 0; i < 8; i++)
 		rig_turn();
-	RIG_UNTIL(!rig.api->dirty && rig.core.reply_count == 0 && sl_list_empty(&rig.api->joins_stirred));
+	RIG_UNTIL(!rig.api->dirty && rig.core.reply_count == 0 &&
+		  sl_list_empty(&rig.api->joins_stirred));
 	for (int i = 0; i < 8; i++)
 		rig_turn();
 }
@@ -237,12 +238,19 @@ static void say_answer(struct peer *p, const struct sl_sdp *answer)
 static int make_answer(struct peer *p, struct sl_sdp *answer)
 {
 	struct sl_sdp_bounds bounds = sl_sdp_answer_bounds(SL_SDP_OFFER_MEDIA_MAX);
-	struct sl_sdp_cand cand = {.addr = sl_addr_v4(192, 0, 2, 77, 5000), .foundation = SL_STR("1"),
-				   .type = SL_STR("host"), .component = 1, .priority = 7};
-	struct sl_sdp_ours ours = {
-		.ufrag = sl_str_z(p->ufrag), .pwd = SL_STR("password-of-the-peer-22+"),
-		.fingerprint = sl_str_z(sl_core_fingerprint(&rig.core)), .dtls_active = true,
-		.cands = &cand, .cand_count = 1, .session_id = 5, .session_version = 1};
+	struct sl_sdp_cand cand = {.addr = sl_addr_v4(192, 0, 2, 77, 5000),
+				   .foundation = SL_STR("1"),
+				   .type = SL_STR("host"),
+				   .component = 1,
+				   .priority = 7};
+	struct sl_sdp_ours ours = {.ufrag = sl_str_z(p->ufrag),
+				   .pwd = SL_STR("password-of-the-peer-22+"),
+				   .fingerprint = sl_str_z(sl_core_fingerprint(&rig.core)),
+				   .dtls_active = true,
+				   .cands = &cand,
+				   .cand_count = 1,
+				   .session_id = 5,
+				   .session_version = 1};
 	struct sl_sdp_why why = {0};
 	struct sl_sdp offer;
 	int err = sl_sdp_read_within(sl_str_z(p->sdp), &bounds, &arena, &offer, &why);
@@ -252,7 +260,8 @@ static int make_answer(struct peer *p, struct sl_sdp *answer)
 	if (!err)
 		err = sl_sdp_answer(&offer, &ours, SL_SDP_PUBLISHER, NULL, &arena, answer, &why);
 	if (err && err != SL_ENOMEM)
-		sl_test_failed(__FILE__, __LINE__, "the offer cannot be answered: line %zu: %s", why.line, why.text);
+		sl_test_failed(__FILE__, __LINE__, "the offer cannot be answered: line %zu: %s",
+			       why.line, why.text);
 	for (size_t i = 0; !err && i < answer->media_count; i++)
 		if (offer.media[i].dir == SL_SDP_RECVONLY)
 			answer->media[i].dir = SL_SDP_SENDONLY;
@@ -308,5 +317,6 @@ void publish_av(struct peer *p, char tracks[2][API_ID_LEN + 1])
 	list = member(m, "publish");
 	CHECK_EQ(cJSON_GetArraySize(list), 2);
 	for (int i = 0; tracks && i < 2; i++)
-		CHECK(sl_fmt(tracks[i], API_ID_LEN + 1, "%s", text_of(cJSON_GetArrayItem(list, i), "track")));
+		CHECK(sl_fmt(tracks[i], API_ID_LEN + 1, "%s",
+			     text_of(cJSON_GetArrayItem(list, i), "track")));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/api/join_client.h — a participant that speaks docs/join.md, and answers offers as a browser does. */
+ * tests/api/join_client.h — a participant that speaks docs/join.md, and answers offers as a browser
+ * does. */
 #ifndef SL_API_JOIN_CLIENT_H
 #define SL_API_JOIN_CLIENT_H
 #include "tests/api/wsclient.h"
@@ -9,20 +10,20 @@ enum { PEERS_MAX = 100 };
 
 struct peer {
 	struct wsclient w;
-	cJSON *m;               /* the last message */
+	cJSON *m; /* the last message */
 	int offer;
-	char *sdp;              /* of the last offer */
+	char *sdp; /* of the last offer */
 	char session[API_ID_LEN + 1], token[API_ID_LEN + 1];
-	const char *ufrag;      /* "peer" unless changed */
+	const char *ufrag; /* "peer" unless changed */
 };
 extern struct peer peers[PEERS_MAX];
 
 /* The API with its rig, and peers that are forgotten when the test ends. */
-#define JOIN_RIG()                             \
-	do {                                   \
-		peers_init();                  \
-		DEFER(peers_fini, NULL);       \
-		RIG();                         \
+#define JOIN_RIG()                                                                                 \
+	do {                                                                                       \
+		peers_init();                                                                      \
+		DEFER(peers_fini, NULL);                                                           \
+		RIG();                                                                             \
 	} while (0)
 void peers_init(void);
 void peers_fini(void *unused);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/api/join_client.h"
 #include "api/join.h"
+#include "api/jwt.h"
+#include <time.h>
 
 /* ================= coming in ================= */
 
@@ -44,7 +46,8 @@ TEST(an_answer_hands_over_the_peers_side_and_makes_the_tracks)
 	CHECK(t->conf.end_of_candidates && !t->conf.dtls_client);
 	CHECK_EQ(fake_core_track_count(&rig.core), 4);
 	f = fake_core_track(&rig.core, t, "1");
-	CHECK(f && !f->conf.publish && f->conf.kind == SL_VIDEO && f->conf.ssrc && f->conf.rtx_ssrc);
+	CHECK(f && !f->conf.publish && f->conf.kind == SL_VIDEO && f->conf.ssrc &&
+	      f->conf.rtx_ssrc);
 	CHECK_EQ(f->conf.codecs[0].codec, SL_VP8);
 	CHECK_EQ(f->conf.codecs[0].pt, 96);
 	CHECK_EQ(f->conf.codecs[0].rtx_pt, 97);
@@ -80,7 +83,8 @@ TEST(who_publishes_is_seen_and_heard_by_the_others_but_not_by_itself)
 	settle_all();
 	CHECK_EQ(fake_core_route(&rig.core, fake_core_track(&rig.core, transport_of(bob), "1")->id),
 		 fake_core_track(&rig.core, transport_of(ann), "5")->id);
-	CHECK_EQ(fake_core_route(&rig.core, fake_core_track(&rig.core, transport_of(ann), "1")->id), 0);
+	CHECK_EQ(fake_core_route(&rig.core, fake_core_track(&rig.core, transport_of(ann), "1")->id),
+		 0);
 	CHECK_STR(rig.core.tracks[rig.core.track_count - 1].conf.cname, "");
 }
 
@@ -124,7 +128,8 @@ TEST(who_leaves_is_gone_at_once)
 	CHECK(!slot_of(heard(bob, "slots"), "ann"));
 	settle_all();
 	CHECK(!session_of(ann));
-	CHECK_EQ(fake_core_route(&rig.core, fake_core_track(&rig.core, transport_of(bob), "1")->id), 0);
+	CHECK_EQ(fake_core_route(&rig.core, fake_core_track(&rig.core, transport_of(bob), "1")->id),
+		 0);
 	CHECK_EQ(fake_core_open_count(&rig.core), 1);
 }
 
@@ -140,7 +145,8 @@ TEST(players_and_publishers_by_http_share_the_room)
 	m = member(member(heard(p, "welcome"), "room"), "participants");
 	CHECK_STR(text_of(cJSON_GetArrayItem(m, 0), "name"), "cam");
 	CHECK(sl_fmt(p->session, sizeof(p->session), "%s",
-		     rig.core.t[1].open ? api_session_by_tag(rig.api, rig.core.t[1].conf.tag)->id : ""));
+		     rig.core.t[1].open ? api_session_by_tag(rig.api, rig.core.t[1].conf.tag)->id
+					: ""));
 	negotiated(p);
 	CHECK(slot_of(heard(p, "slots"), "cam"));
 	publish_av(p, NULL);
@@ -165,7 +171,8 @@ TEST(a_name_in_use_is_not_given_twice)
 	session_of(p)->connected = true;
 	refused_with(enter(1, "participant=ann"), "name_taken");
 	closed_with(&peers[1], 4409);
-	CHECK(ask("POST", "/whip/studio?participant=ann", SDP_HEADERS, offer("sendonly", 1, 1))->status == 409);
+	CHECK(ask("POST", "/whip/studio?participant=ann", SDP_HEADERS, offer("sendonly", 1, 1))
+		      ->status == 409);
 	CHECK(session_of(p));
 }
 
@@ -183,6 +190,76 @@ TEST(a_name_whose_holder_has_gone_silent_is_free)
 	CHECK(!session_of(ann) && session_of(again));
 }
 
+TEST(a_rooms_settings_say_who_may_publish_how_many_and_by_which_codecs)
+{
+	static const char settings[] =
+		"{\"capacity\":2,\"publishers\":[\"ann\"],\"codecs\":[\"opus\",\"VP8\"]}";
+	struct peer *ann, *bob;
+	const cJSON *m;
+
+	JOIN_RIG();
+	CHECK_EQ(ask("PUT", "/v1/rooms/studio", "Content-Type: application/json\r\n", settings)
+			 ->status,
+		 201);
+	ann = join_as(0, "ann");
+	negotiated(ann);
+	CHECK(strstr(ann->sdp, "VP8") && !strstr(ann->sdp, "H264") && !strstr(ann->sdp, "PCMU"));
+	publish_av(ann, NULL);
+	bob = enter(1, "participant=bob");
+	m = heard(bob, "welcome");
+	CHECK_EQ(cJSON_GetArraySize(member(m, "rights")), 3);
+	offered(bob);
+	say(bob, "{\"type\":\"publish\",\"request\":\"no\",\"tracks\":[{\"kind\":\"audio\"}]}");
+	refused_with(bob, "no_right");
+	CHECK_STR(text_of(bob->m, "request"), "no");
+	refused_with(enter(2, "participant=cyd"), "room_full");
+	closed_with(&peers[2], 4429);
+}
+
+TEST(a_room_of_sound_alone_has_no_pictures)
+{
+	struct peer *p;
+
+	JOIN_RIG();
+	CHECK_EQ(ask("PUT", "/v1/rooms/studio", "Content-Type: application/json\r\n",
+		     "{\"codecs\":[\"opus\"]}")
+			 ->status,
+		 201);
+	p = join_as(0, "ann");
+	offered(p);
+	STOP_AFTER_OOM();
+	CHECK(strstr(p->sdp, "m=video 0 "));
+	answer_offer(p, NULL);
+	settle_all();
+	CHECK_EQ(fake_core_track_count(&rig.core), 2);
+	say(p, "{\"type\":\"publish\",\"request\":\"cam\",\"tracks\":[{\"kind\":\"video\"}]}");
+	offered(p);
+	answer_offer(p, NULL);
+	refused_with(p, "not_sent");
+}
+
+TEST(cameras_share_what_the_room_may_take)
+{
+	struct peer *ann, *bob;
+
+	JOIN_RIG();
+	CHECK_EQ(ask("PUT", "/v1/rooms/studio", "Content-Type: application/json\r\n",
+		     "{\"max_video_bps\":1000000}")
+			 ->status,
+		 201);
+	ann = join_as(0, "ann");
+	negotiated(ann);
+	publish_av(ann, NULL);
+	settle_all();
+	CHECK_EQ(session_of(ann)->tracks[5].cap_bps, 1000000);
+	bob = join_as(1, "bob");
+	negotiated(bob);
+	publish_av(bob, NULL);
+	settle_all();
+	CHECK_EQ(session_of(ann)->tracks[5].cap_bps, 500000);
+	CHECK_EQ(rig.core.caps[rig.core.cap_count - 1].bps, 500000);
+}
+
 TEST(who_gives_no_name_is_given_one)
 {
 	JOIN_RIG();
@@ -192,10 +269,88 @@ TEST(who_gives_no_name_is_given_one)
 TEST(a_bad_name_is_refused_before_the_upgrade)
 {
 	JOIN_RIG();
-	CHECK_EQ(ask("GET", "/v1/rooms/studio/join?participant=a%0ab", WS_HEADERS, "")->status, 400);
+	CHECK_EQ(ask("GET", "/v1/rooms/studio/join?participant=a%0ab", WS_HEADERS, "")->status,
+		 400);
 	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", "", "")->status, 426);
-	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS "Origin: https://evil.example\r\n", "")->status, 403);
 	CHECK_EQ(rig.core.count, 0);
+}
+
+TEST(t41_a_page_of_elsewhere_does_not_join)
+{
+	JOIN_RIG();
+	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS "Origin: https://evil.example\r\n",
+		     "")
+			 ->status,
+		 403);
+	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS "Origin: null\r\n", "")->status,
+		 403);
+	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS "Host: evil.example\r\n", "")
+			 ->status,
+		 421);
+	CHECK_EQ(rig.core.count, 0);
+}
+
+static const char *token(const char *room, const char *participant, uint32_t rights)
+{
+	static char text[API_JWT_MAX];
+	struct api_jwt jwt = {.rights = rights};
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	jwt.exp_wall_us = (now.tv_sec + 600) * SL_SEC;
+	CHECK(sl_fmt(jwt.room, sizeof(jwt.room), "%s", room));
+	CHECK(sl_fmt(jwt.participant, sizeof(jwt.participant), "%s", participant));
+	if (api_jwt_make(sl_str_z(rig.conf.http.jwt_key), &jwt, now.tv_sec * SL_SEC, text,
+			 sizeof(text)) < 0)
+		STOP_AFTER_OOM();
+	return text;
+}
+
+TEST(t43_a_join_token_says_where_who_and_what)
+{
+	char query[API_JWT_MAX + 64];
+	const struct answer *a;
+	const cJSON *m;
+	struct peer *p;
+
+	peers_init();
+	DEFER(peers_fini, NULL);
+	rig_init();
+	CHECK(sl_fmt(rig.conf.http.jwt_key, sizeof(rig.conf.http.jwt_key),
+		     "a key of at least sixteen"));
+	DEFER(rig_stop, NULL);
+	TRY(rig_start());
+	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS, "")->status, 401);
+	CHECK(sl_fmt(query, sizeof(query), "/v1/rooms/studio/join?access_token=%s",
+		     token("elsewhere", "ann", API_JWT_PUBLISH)));
+	a = ask("GET", query, WS_HEADERS, "");
+	STOP_AFTER_OOM();
+	CHECK_EQ(a->status, 403);
+	CHECK(sl_fmt(query, sizeof(query), "access_token=%s",
+		     token("studio", "ann", API_JWT_SUBSCRIBE)));
+	p = enter(0, query);
+	m = heard(p, "welcome");
+	CHECK_STR(text_of(m, "participant"), "ann");
+	CHECK_EQ(cJSON_GetArraySize(member(m, "rights")), 1);
+	CHECK_STR(cJSON_GetArrayItem(member(m, "rights"), 0)->valuestring, "subscribe");
+	offered(p);
+	say(p, "{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\"}]}");
+	refused_with(p, "no_right");
+	CHECK(sl_fmt(query, sizeof(query), "access_token=%s",
+		     token("studio", "bob", API_JWT_PUBLISH)));
+	p = enter(1, query);
+	m = heard(p, "welcome");
+	CHECK_STR(text_of(cJSON_GetArrayItem(member(member(m, "room"), "participants"), 0), "name"),
+		  "ann");
+	CHECK(sl_fmt(p->session, sizeof(p->session), "%s", text_of(m, "session")));
+	offered(p);
+	CHECK(strstr(p->sdp, "a=mid:0\r\n") && strstr(p->sdp, "a=inactive\r\n") &&
+	      !strstr(p->sdp, "a=mid:1\r\n"));
+	answer_offer(p, NULL);
+	say(p, "{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\"}]}");
+	negotiated(p);
+	CHECK(fake_core_track(&rig.core, transport_of(p), "0")->conf.publish);
+	CHECK_EQ(session_of(p)->join->slots, 0);
 }
 
 TEST(a_full_room_and_a_missing_one_are_told_apart)
@@ -247,12 +402,15 @@ TEST(bad_messages_are_named_and_harm_nobody)
 		{"[]", "bad_message"},
 		{"{}", "bad_message"},
 		{"{\"type\":5}", "bad_message"},
+		{"{\"type\":\"leave\",\"type\":\"leave\"}", "bad_message"},
+		{"[[[[[[[[[[[[]]]]]]]]]]]]", "bad_message"},
 		{"{\"type\":\"dance\"}", "unknown_type"},
 		{"{\"type\":\"leave\",\"x\":1}", "bad_message"},
 		{"{\"type\":\"publish\"}", "bad_message"},
 		{"{\"type\":\"publish\",\"tracks\":[]}", "bad_message"},
 		{"{\"type\":\"publish\",\"tracks\":[{\"kind\":\"smell\"}]}", "bad_message"},
-		{"{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\",\"source\":\"moon\"}]}", "bad_message"},
+		{"{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\",\"source\":\"moon\"}]}",
+		 "bad_message"},
 		{"{\"type\":\"answer\",\"offer\":1}", "bad_message"},
 		{"{\"type\":\"answer\",\"offer\":7,\"sdp\":\"v=0\"}", "no_offer"},
 		{"{\"type\":\"answer\",\"offer\":1,\"sdp\":\"nonsense\"}", "bad_answer"},
@@ -309,8 +467,8 @@ static void another_pt(struct sl_sdp *a)
 
 TEST(an_answer_that_does_not_fit_is_refused_and_may_be_given_again)
 {
-	static void (*const spoilers[])(struct sl_sdp *) = {one_line_less, another_mid,  both_ways,
-							    actpass,       all_rejected, another_pt};
+	static void (*const spoilers[])(struct sl_sdp *) = {
+		one_line_less, another_mid, both_ways, actpass, all_rejected, another_pt};
 	struct peer *p;
 
 	JOIN_RIG();
@@ -369,7 +527,7 @@ TEST(a_session_of_another_peer_connection_cannot_go_on)
 	CHECK_EQ(fake_core_track_count(&rig.core), 5);
 }
 
-TEST(t51_a_flood_of_messages_ends_that_socket_only)
+TEST(t27_a_flood_of_messages_ends_that_socket_only)
 {
 	struct peer *ann, *bob;
 
@@ -395,8 +553,10 @@ TEST(offers_go_out_one_at_a_time_and_collect_what_is_asked_for_meanwhile)
 	JOIN_RIG();
 	p = join_as(0, "ann");
 	offered(p);
-	say(p, "{\"type\":\"publish\",\"request\":\"p1\",\"tracks\":[{\"kind\":\"audio\",\"source\":\"microphone\"}]}");
-	say(p, "{\"type\":\"publish\",\"request\":\"p2\",\"tracks\":[{\"kind\":\"video\",\"source\":\"screen\"}]}");
+	say(p, "{\"type\":\"publish\",\"request\":\"p1\",\"tracks\":[{\"kind\":\"audio\","
+	       "\"source\":\"microphone\"}]}");
+	say(p, "{\"type\":\"publish\",\"request\":\"p2\",\"tracks\":[{\"kind\":\"video\","
+	       "\"source\":\"screen\"}]}");
 	settle_all();
 	STOP_AFTER_OOM();
 	CHECK(!ws_ready(&p->w));
@@ -443,7 +603,8 @@ TEST(an_unpublished_line_is_taken_again_by_its_kind_as_another_track)
 	publish_av(ann, second);
 	CHECK(strcmp(first[0], second[0]) != 0);
 	CHECK_EQ(session_of(ann)->join->line_count, 6);
-	CHECK(fake_core_track(&rig.core, transport_of(ann), "4") && fake_core_track(&rig.core, transport_of(ann), "5"));
+	CHECK(fake_core_track(&rig.core, transport_of(ann), "4") &&
+	      fake_core_track(&rig.core, transport_of(ann), "5"));
 	settle_all();
 	CHECK_EQ(fake_core_route(&rig.core, fake_core_track(&rig.core, transport_of(bob), "1")->id),
 		 fake_core_track(&rig.core, transport_of(ann), "5")->id);
@@ -506,8 +667,9 @@ TEST(nobody_publishes_without_end)
 	p = join_as(0, "ann");
 	negotiated(p);
 	for (int i = 0; i < JOIN_PUBLISH_MAX / 4; i++) {
-		say(p, "{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\"},{\"kind\":\"video\"},"
-		       "{\"kind\":\"audio\"},{\"kind\":\"video\"}]}");
+		say(p,
+		    "{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\"},{\"kind\":\"video\"},"
+		    "{\"kind\":\"audio\"},{\"kind\":\"video\"}]}");
 		negotiated(p);
 	}
 	say(p, "{\"type\":\"publish\",\"request\":\"much\",\"tracks\":[{\"kind\":\"audio\"}]}");
@@ -536,9 +698,10 @@ TEST(a_screen_and_its_sound_stand_beside_camera_and_microphone)
 	do {
 		m = heard(bob, "slots");
 		n = 0;
-		cJSON_ArrayForEach(slot, member(m, "slots"))
-			if (strcmp(text_of(slot, "participant"), "ann") == 0 && ++n == 2)
-				screen = slot;
+		cJSON_ArrayForEach(
+			slot,
+			member(m, "slots")) if (strcmp(text_of(slot, "participant"), "ann") == 0 &&
+						++n == 2) screen = slot;
 	} while (n < 2);
 	CHECK_STR(text_of(member(screen, "tracks"), "audio"), session_of(ann)->tracks[7].public_id);
 	CHECK_STR(text_of(member(screen, "tracks"), "video"), session_of(ann)->tracks[6].public_id);
@@ -596,13 +759,16 @@ TEST(candidates_go_to_core_unless_their_credentials_are_over)
 	JOIN_RIG();
 	p = join_as(0, "ann");
 	negotiated(p);
-	say(p, "{\"type\":\"candidate\",\"sdpfrag\":\"a=ice-ufrag:peer\\r\\na=ice-pwd:password-of-the-peer-22+\\r\\n"
+	say(p, "{\"type\":\"candidate\",\"sdpfrag\":\"a=ice-ufrag:peer\\r\\na=ice-pwd:password-of-"
+	       "the-peer-22+\\r\\n"
 	       "m=audio 9 UDP/TLS/RTP/SAVPF 0\\r\\na=mid:0\\r\\n"
 	       "a=candidate:1 1 udp 99 192.0.2.9 4000 typ host\\r\\na=end-of-candidates\\r\\n\"}");
 	RIG_UNTIL(transport_of(p)->cands == 1 || sl_test_oom_fired());
 	STOP_AFTER_OOM();
-	say(p, "{\"type\":\"candidate\",\"sdpfrag\":\"a=ice-ufrag:gone\\r\\na=ice-pwd:password-of-the-peer-22+\\r\\n"
-	       "m=audio 9 UDP/TLS/RTP/SAVPF 0\\r\\na=candidate:1 1 udp 99 192.0.2.9 4001 typ host\\r\\n\"}");
+	say(p, "{\"type\":\"candidate\",\"sdpfrag\":\"a=ice-ufrag:gone\\r\\na=ice-pwd:password-of-"
+	       "the-peer-22+\\r\\n"
+	       "m=audio 9 UDP/TLS/RTP/SAVPF 0\\r\\na=candidate:1 1 udp 99 192.0.2.9 4001 typ "
+	       "host\\r\\n\"}");
 	say(p, "{\"type\":\"pause\",\"mid\":\"0\",\"paused\":true}");
 	RIG_UNTIL(rig.core.pause_count == 1 || sl_test_oom_fired());
 	STOP_AFTER_OOM();
@@ -645,7 +811,8 @@ TEST(who_lost_its_socket_comes_back_as_the_same_participant)
 	CHECK_EQ(transport_of(back)->remotes, 2);
 	CHECK_STR(transport_of(back)->conf.ufrag, "fresh");
 	CHECK_EQ(fake_core_track_count(&rig.core), 12);
-	CHECK(session_of(back)->tracks[4].id && strcmp(session_of(back)->tracks[4].public_id, tracks[0]) == 0);
+	CHECK(session_of(back)->tracks[4].id &&
+	      strcmp(session_of(back)->tracks[4].public_id, tracks[0]) == 0);
 }
 
 TEST(a_second_socket_with_the_token_takes_over_from_the_first)
@@ -682,7 +849,7 @@ TEST(a_page_that_was_reloaded_replaces_its_own_session)
 	CHECK_EQ(sl_api_sessions(rig.api), 1);
 }
 
-TEST(t40_a_guessed_token_resumes_nobody)
+TEST(t50_a_guessed_token_resumes_nobody)
 {
 	struct peer *ann;
 
@@ -846,8 +1013,10 @@ static void check_all_see_all(size_t n)
 		size_t seen = 0, heard_of = 0;
 
 		for (size_t t = 0; t < s->track_count; t++) {
-			seen += !s->tracks[t].publish && s->tracks[t].playing && s->tracks[t].kind == SL_VIDEO;
-			heard_of += !s->tracks[t].publish && s->tracks[t].playing && s->tracks[t].kind == SL_AUDIO;
+			seen += !s->tracks[t].publish && s->tracks[t].playing &&
+				s->tracks[t].kind == SL_VIDEO;
+			heard_of += !s->tracks[t].publish && s->tracks[t].playing &&
+				    s->tracks[t].kind == SL_AUDIO;
 		}
 		CHECK_EQ(seen, n - 1);
 		CHECK_EQ(heard_of, n - 1);
