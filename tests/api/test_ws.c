@@ -510,13 +510,16 @@ TEST(t51_a_queue_out_is_bounded_by_number_and_by_bytes)
 
 TEST(a_socket_is_pinged_and_who_answers_stays)
 {
+	const struct api_conn *c;
 	struct wsclient w;
+	int64_t opened_us;
 	int pings = 0;
 
 	ECHO_PATH();
 	RIG();
 	rig.api->ws_ping_us = 1000;
 	w = ws_open("/echo", "");
+	opened_us = api_now_us(rig.api);
 	while (pings < 3) {
 		const uint8_t *p;
 
@@ -528,8 +531,12 @@ TEST(a_socket_is_pinged_and_who_answers_stays)
 		CHECK_EQ(p[1], 1);
 		w.at += 3;
 		ws_send(&w, WS_FIN | WS_PONG, "\0", 1);
-		pings++;
+		/* The last one shows that a pong puts the end off. */
+		if (++pings == 2)
+			rig.api->ws_ping_us = rig.api->ws_silence_us = 3600 * SL_SEC;
 	}
+	c = SL_LIST_AT(rig.api->conns.next, struct api_conn, link);
+	RIG_UNTIL(c->deadline_us > opened_us + 3600 * SL_SEC || sl_test_oom_fired());
 	ws_text(&w, "here");
 	CHECK_STR(ws_message(&w), "here");
 }
