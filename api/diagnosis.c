@@ -35,10 +35,11 @@ static bool ended_fingerprint(const struct api_facts *f, struct sl_buf *out)
 {
 	if (!over(f, SL_CLOSE_DTLS) || !strstr(f->ended_detail, "fingerprint"))
 		return false;
-	sl_buf_z(out, "The certificate that the peer showed is not the one whose fingerprint its SDP "
-		      "announced: something between rewrote the SDP or the media path, or the client "
-		      "mixes two connections. Send the offer of the same RTCPeerConnection that "
-		      "connects, over https.");
+	sl_buf_z(out,
+		 "The certificate that the peer showed is not the one whose fingerprint its SDP "
+		 "announced: something between rewrote the SDP or the media path, or the client "
+		 "mixes two connections. Send the offer of the same RTCPeerConnection that "
+		 "connects, over https.");
 	return true;
 }
 
@@ -46,9 +47,10 @@ static bool ended_dtls(const struct api_facts *f, struct sl_buf *out)
 {
 	if (!over(f, SL_CLOSE_DTLS))
 		return false;
-	sl_buf_fmt(out, "ICE found a way, but the encryption handshake failed: %s. Look for a firewall "
-			"that lets STUN through and drops DTLS, or a client that cannot speak DTLS 1.2 "
-			"with SRTP.",
+	sl_buf_fmt(out,
+		   "ICE found a way, but the encryption handshake failed: %s. Look for a firewall "
+		   "that lets STUN through and drops DTLS, or a client that cannot speak DTLS 1.2 "
+		   "with SRTP.",
 		   f->ended_detail[0] ? f->ended_detail : "it did not finish");
 	return true;
 }
@@ -57,10 +59,12 @@ static bool ended_unconnected(const struct api_facts *f, struct sl_buf *out)
 {
 	if (!over(f, SL_CLOSE_NEVER_CONNECTED))
 		return false;
-	sl_buf_fmt(out, "The peer never connected: no connectivity check got through before ice.timeout. "
-			"Can it reach %s by UDP? Behind NAT set media.announce to the public address, and "
-			"let that UDP port through the firewall.",
-		   f->address);
+	sl_buf_fmt(
+		out,
+		"The peer never connected: no connectivity check got through before ice.timeout. "
+		"Can it reach %s by UDP? Behind NAT set media.announce to the public address, and "
+		"let that UDP port through the firewall.",
+		f->address);
 	return true;
 }
 
@@ -85,11 +89,13 @@ static bool ended_here(const struct api_facts *f, struct sl_buf *out)
 {
 	if (f->st)
 		return false;
-	sl_buf_z(out, f->ended == SL_CLOSE_BUG
-			      ? "The session was ended by an error of the server's own: please report it "
-				"with the log."
-			      : "The session was ended here: by its client's request, by an operator, or "
-				"by the server's end.");
+	sl_buf_z(
+		out,
+		f->ended == SL_CLOSE_BUG
+			? "The session was ended by an error of the server's own: please report it "
+			  "with the log."
+			: "The session was ended here: by its client's request, by an operator, or "
+			  "by the server's end.");
 	return true;
 }
 
@@ -108,7 +114,8 @@ static bool connecting(const struct api_facts *f, struct sl_buf *out)
 {
 	if (f->st->info.connected || f->st->age_us >= SLOW_US)
 		return false;
-	sl_buf_z(out, "It began a moment ago and is still connecting: look again in a few seconds.");
+	sl_buf_z(out,
+		 "It began a moment ago and is still connecting: look again in a few seconds.");
 	return true;
 }
 
@@ -116,10 +123,12 @@ static bool bad_checks(const struct api_facts *f, struct sl_buf *out)
 {
 	if (f->st->info.connected || checked(f->st) || !f->st->drops[SL_DROP_stun])
 		return false;
-	sl_buf_fmt(out, "Connectivity checks arrive, but with wrong credentials (%llu of them): the client "
-			"uses another ice-ufrag and ice-pwd than the answer gave it. Apply the newest "
-			"answer, and only that.",
-		   (unsigned long long)f->st->drops[SL_DROP_stun]);
+	sl_buf_fmt(
+		out,
+		"Connectivity checks arrive, but with wrong credentials (%llu of them): the client "
+		"uses another ice-ufrag and ice-pwd than the answer gave it. Apply the newest "
+		"answer, and only that.",
+		(unsigned long long)f->st->drops[SL_DROP_stun]);
 	return true;
 }
 
@@ -131,10 +140,12 @@ static bool no_answers(const struct api_facts *f, struct sl_buf *out)
 		sent += f->st->pairs[i].checks_out;
 	if (f->st->info.connected || checked(f->st) || sent == 0)
 		return false;
-	sl_buf_fmt(out, "%u connectivity checks were sent and none was answered, nor did any arrive: UDP "
-			"between %s and the peer's candidates is blocked. Open it, or give the client a "
-			"TURN server (ice.servers).",
-		   sent, f->address);
+	sl_buf_fmt(
+		out,
+		"%u connectivity checks were sent and none was answered, nor did any arrive: UDP "
+		"between %s and the peer's candidates is blocked. Open it, or give the client a "
+		"TURN server (ice.servers).",
+		sent, f->address);
 	return true;
 }
 
@@ -142,10 +153,12 @@ static bool no_checks(const struct api_facts *f, struct sl_buf *out)
 {
 	if (f->st->info.connected || checked(f->st))
 		return false;
-	sl_buf_fmt(out, "No connectivity check ever arrived. Can the peer reach %s by UDP? Behind NAT set "
-			"media.announce to the public address, and let that UDP port through the "
-			"firewall.",
-		   f->address);
+	sl_buf_fmt(
+		out,
+		"No connectivity check ever arrived. Can the peer reach %s by UDP? Behind NAT set "
+		"media.announce to the public address, and let that UDP port through the "
+		"firewall.",
+		f->address);
 	return true;
 }
 
@@ -153,9 +166,10 @@ static bool no_dtls(const struct api_facts *f, struct sl_buf *out)
 {
 	if (f->st->info.connected)
 		return false;
-	sl_buf_fmt(out, "Connectivity checks arrive, but the DTLS handshake does not finish (%s): a "
-			"firewall may let STUN through and drop DTLS, or the network may drop large "
-			"datagrams.",
+	sl_buf_fmt(out,
+		   "Connectivity checks arrive, but the DTLS handshake does not finish (%s): a "
+		   "firewall may let STUN through and drop DTLS, or the network may drop large "
+		   "datagrams.",
 		   api_dtls_step(f->st));
 	return true;
 }
@@ -166,9 +180,11 @@ static bool silent(const struct api_facts *f, struct sl_buf *out)
 {
 	if (f->st->info.silent_us < API_SILENT_US)
 		return false;
-	sl_buf_fmt(out, "Nothing has come from the peer for %lld s, not even a connectivity check: it lost "
-			"its network or is suspended. After ice.timeout it is gone.",
-		   whole_seconds(f->st->info.silent_us));
+	sl_buf_fmt(
+		out,
+		"Nothing has come from the peer for %lld s, not even a connectivity check: it lost "
+		"its network or is suspended. After ice.timeout it is gone.",
+		whole_seconds(f->st->info.silent_us));
 	return true;
 }
 
@@ -178,9 +194,10 @@ static bool forged(const struct api_facts *f, struct sl_buf *out)
 
 	if (bad < ENOUGH_PKTS || bad < f->st->info.rx_packets / 10)
 		return false;
-	sl_buf_fmt(out, "%llu packets fail their authentication: the peer encrypts with other keys than "
-			"the handshake gave, or something on the way changes packets. Reconnect; if it "
-			"stays, look at the middlebox.",
+	sl_buf_fmt(out,
+		   "%llu packets fail their authentication: the peer encrypts with other keys than "
+		   "the handshake gave, or something on the way changes packets. Reconnect; if it "
+		   "stays, look at the middlebox.",
 		   (unsigned long long)bad);
 	return true;
 }
@@ -192,9 +209,10 @@ static bool no_codec(const struct api_facts *f, struct sl_buf *out)
 
 		if (!t->mismatch)
 			continue;
-		sl_buf_fmt(out, "There is no codec in common: the player cannot take the %s that its "
-				"publisher sends. Let the publisher send VP8 or constrained-baseline "
-				"H264, or set the room's codecs so that all must.",
+		sl_buf_fmt(out,
+			   "There is no codec in common: the player cannot take the %s that its "
+			   "publisher sends. Let the publisher send VP8 or constrained-baseline "
+			   "H264, or set the room's codecs so that all must.",
 			   t->kind == SL_VIDEO ? "video" : "audio");
 		return true;
 	}
@@ -207,8 +225,9 @@ static bool wrong_pt(const struct api_facts *f, struct sl_buf *out)
 
 	if (bad < ENOUGH_PKTS || bad < f->st->info.rx_packets / 10)
 		return false;
-	sl_buf_fmt(out, "%llu RTP packets are of a payload type or source that was not negotiated: the "
-			"client sends other than its offer says. Send only what the answer took.",
+	sl_buf_fmt(out,
+		   "%llu RTP packets are of a payload type or source that was not negotiated: the "
+		   "client sends other than its offer says. Send only what the answer took.",
 		   (unsigned long long)bad);
 	return true;
 }
@@ -229,8 +248,9 @@ static bool sends_nothing(const struct api_facts *f, struct sl_buf *out)
 	}
 	if (tracks == 0 || quiet < tracks || f->st->age_us < SLOW_US)
 		return false;
-	sl_buf_fmt(out, "The publisher is connected but %s: its camera and microphone may be off, taken "
-			"by another program, or not permitted to the page.",
+	sl_buf_fmt(out,
+		   "The publisher is connected but %s: its camera and microphone may be off, taken "
+		   "by another program, or not permitted to the page.",
 		   never == tracks ? "has sent no media" : "sends no media any more");
 	return true;
 }
@@ -243,8 +263,9 @@ static bool muted(const struct api_facts *f, struct sl_buf *out)
 		paused += f->st->tracks[i].paused;
 	if (paused == 0 || paused < f->st->track_count)
 		return false;
-	sl_buf_z(out, "All is connected, but every track is muted or paused by request. PATCH it with "
-		      "false to let it go on.");
+	sl_buf_z(out,
+		 "All is connected, but every track is muted or paused by request. PATCH it with "
+		 "false to let it go on.");
 	return true;
 }
 
@@ -262,12 +283,13 @@ static bool nobody_sends(const struct api_facts *f, struct sl_buf *out)
 	}
 	if (f->st->track_count == 0 || (plays > 0 && dry < plays))
 		return false;
-	sl_buf_z(out, plays ? "The player is connected, but those whom it plays send nothing: see their "
-			      "sessions' diagnoses."
-		      : f->room_publishers
-			      ? "The player is connected and waits: nobody whom it may play sends what "
-				"it can take."
-			      : "The player is connected and waits: nobody publishes in the room.");
+	sl_buf_z(out,
+		 plays ? "The player is connected, but those whom it plays send nothing: see their "
+			 "sessions' diagnoses."
+		 : f->room_publishers
+			 ? "The player is connected and waits: nobody whom it may play sends what "
+			   "it can take."
+			 : "The player is connected and waits: nobody publishes in the room.");
 	return true;
 }
 
@@ -279,8 +301,8 @@ static bool lossy(uint64_t lost, uint64_t others)
 static void say_loss(struct sl_buf *out, uint64_t lost, uint64_t others, const char *way,
 		     const char *mend)
 {
-	sl_buf_fmt(out, "%.1f %% of the packets %s are lost: %s", 100.0 * (double)lost /
-			   (double)(lost + others), way, mend);
+	sl_buf_fmt(out, "%.1f %% of the packets %s are lost: %s",
+		   100.0 * (double)lost / (double)(lost + others), way, mend);
 }
 
 static bool loss_up(const struct api_facts *f, struct sl_buf *out)
@@ -288,7 +310,8 @@ static bool loss_up(const struct api_facts *f, struct sl_buf *out)
 	if (!lossy(f->flow.up_lost, f->flow.up_packets))
 		return false;
 	say_loss(out, f->flow.up_lost, f->flow.up_packets, "from the publisher to the server",
-		 "its uplink is overloaded or its Wi-Fi is poor. A lower max_video_bps of the session, or a "
+		 "its uplink is overloaded or its Wi-Fi is poor. A lower max_video_bps of the "
+		 "session, or a "
 		 "cable, helps.");
 	return true;
 }
@@ -300,7 +323,8 @@ static bool loss_down(const struct api_facts *f, struct sl_buf *out)
 	if (!lossy(f->flow.down_lost, sent - f->flow.down_lost))
 		return false;
 	say_loss(out, f->flow.down_lost, sent - f->flow.down_lost, "from the server to the player",
-		 "its downlink is overloaded or its Wi-Fi is poor. Pause subscriptions, or lower the room's "
+		 "its downlink is overloaded or its Wi-Fi is poor. Pause subscriptions, or lower "
+		 "the room's "
 		 "max_video_bps.");
 	return true;
 }
@@ -313,8 +337,9 @@ static bool capped(const struct api_facts *f, struct sl_buf *out)
 		/* Encoders keep a little below what they may take. */
 		if (!t->publish || !t->cap_bps || (double)t->bps < 0.8 * (double)t->cap_bps)
 			continue;
-		sl_buf_fmt(out, "The picture has all that it may take: %u kb/s, by %s. Raise that for a "
-				"better one.",
+		sl_buf_fmt(out,
+			   "The picture has all that it may take: %u kb/s, by %s. Raise that for a "
+			   "better one.",
 			   (unsigned)(t->cap_bps / 1000), f->cap_by);
 		return true;
 	}
@@ -325,9 +350,10 @@ static bool waits(const struct api_facts *f, struct sl_buf *out)
 {
 	for (size_t i = 0; i < f->st->track_count; i++)
 		if (f->st->tracks[i].waiting && !f->st->tracks[i].paused) {
-			sl_buf_z(out, "The player waits for a key frame, without which nothing can be "
-				      "shown; it has been asked for. If it stays so, the publisher does "
-				      "not answer PLI: set a key-frame interval in its encoder.");
+			sl_buf_z(out,
+				 "The player waits for a key frame, without which nothing can be "
+				 "shown; it has been asked for. If it stays so, the publisher does "
+				 "not answer PLI: set a key-frame interval in its encoder.");
 			return true;
 		}
 	return false;

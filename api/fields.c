@@ -13,8 +13,8 @@ static const char *const states[] = {"connecting", "connected", "silent", "close
 /* RTCIceTransportState and RTCDtlsTransportState of W3C webrtc. */
 static const char *const ice_states[] = {"new",		 "checking", "connected", "completed",
 					 "disconnected", "failed",   "closed",	  NULL};
-static const char *const dtls_states[] = {"new", "connecting", "connected", "closed",
-					  "failed", NULL};
+static const char *const dtls_states[] = {"new",    "connecting", "connected",
+					  "closed", "failed",	  NULL};
 static const char *const dtls_roles[] = {"client", "server", NULL};
 static const char *const dtls_steps[] = {"no way found yet", "hello awaited", "handshake",
 					 "connected", NULL};
@@ -36,9 +36,10 @@ static const char *stat_name(size_t i)
 
 /* ================= the tables ================= */
 
+/* clang-format off */
 #define COMMON(json, t, f, member, text) \
-	.name = (json), .type = API_F_##t, .flags = (f), .off = offsetof(struct VIEW, member), \
-	.help = (text)
+	.name = (json), .type = API_F_##t, .flags = (f), \
+	.off = offsetof(struct VIEW, member), .help = (text)
 #define FIELD(json, t, f, member, text) {COMMON(json, t, f, member, text)}
 #define WORDS(json, f, member, w, text) {COMMON(json, TEXT, f, member, text), .words = (w)}
 #define RANGE(json, t, f, member, lo, hi, text) \
@@ -47,13 +48,11 @@ static const char *stat_name(size_t i)
 #define TEXTS(json, f, member, w, text) {COMMON(json, TEXTS, f, member, text), .words = (w)}
 #define COUNTS(json, f, member, namer, text) \
 	{COMMON(json, COUNTS, f, member, text), .count_name = (namer)}
-#define OBJECT(id, json, set, text)                                                       \
-	const struct api_object api_object_##id = {.name = (json), .settings = (set),     \
-						   .fields = id##_fields,                 \
-						   .count = SL_COUNT(id##_fields),        \
-						   .size = sizeof(struct VIEW), .help = (text)}
+#define OBJECT(id, json, set, text) \
+	const struct api_object api_object_##id = { \
+		.name = (json), .settings = (set), .fields = id##_fields, \
+		.count = SL_COUNT(id##_fields), .size = sizeof(struct VIEW), .help = (text)}
 
-/* clang-format off */
 #define VIEW api_view_track_stats
 static const struct api_field track_stats_fields[] = {
 	FIELD("ssrc", INT, 0, ssrc, "its source in RTP; 0 before the first packet"),
@@ -69,27 +68,33 @@ static const struct api_field track_stats_fields[] = {
 	FIELD("pliCount", INT, 0, plis, "key frames asked for"),
 	FIELD("keyFrames", INT, 0, keyframes, "key frames received"),
 	FIELD("bitrate", INT, 0, bps, "bits a second, over the last second"),
-	FIELD("cap", INT, 0, cap_bps, "bits a second that the publisher is asked to keep to (REMB); 0 none"),
+	FIELD("cap", INT, 0, cap_bps,
+	      "bits a second that the publisher is asked to keep to (REMB); 0 none"),
 	FIELD("silence", NUM, API_NULL, silent_s, "seconds since its last packet"),
 };
-OBJECT(track_stats, "TrackStatistics", NULL, "What came of a published track. Names of W3C webrtc-stats where it has them.");
+OBJECT(track_stats, "TrackStatistics", NULL,
+      "What came of a published track. Names of W3C webrtc-stats where it has them.");
 
 static const struct api_field sub_stats_fields[] = {
 	FIELD("ssrc", INT, 0, ssrc, "its source in RTP"),
 	FIELD("mimeType", TEXT, API_NULL, mime, "codec of the last packet"),
 	FIELD("packetsSent", INT, 0, packets, "RTP packets"),
 	FIELD("bytesSent", INT, 0, bytes, "payload bytes"),
-	FIELD("packetsLost", INT, 0, lost, "packets that never arrived there, as the player reports"),
+	FIELD("packetsLost", INT, 0, lost,
+	      "packets that never arrived there, as the player reports"),
 	FIELD("fractionLost", NUM, 0, loss, "packetsLost of all that were sent, 0 to 1"),
 	FIELD("retransmittedPacketsSent", INT, 0, retransmitted, "packets sent again"),
 	FIELD("roundTripTime", NUM, API_NULL, rtt_s, "seconds"),
 	FIELD("nackCount", INT, 0, nacks, "packets that the player asked for again"),
 	FIELD("pliCount", INT, 0, plis, "key frames that the player asked for"),
 	FIELD("bitrate", INT, 0, bps, "bits a second, over the last second"),
-	FIELD("waitingForKeyFrame", BOOL, 0, waiting, "nothing can be shown before the next key frame"),
-	FIELD("codecMismatch", BOOL, 0, mismatch, "the player has no codec for what its track sends"),
+	FIELD("waitingForKeyFrame", BOOL, 0, waiting,
+	      "nothing can be shown before the next key frame"),
+	FIELD("codecMismatch", BOOL, 0, mismatch,
+	      "the player has no codec for what its track sends"),
 };
-OBJECT(sub_stats, "SubscriptionStatistics", NULL, "What went to a player. Names of W3C webrtc-stats where it has them.");
+OBJECT(sub_stats, "SubscriptionStatistics", NULL,
+      "What went to a player. Names of W3C webrtc-stats where it has them.");
 #undef VIEW
 
 #define VIEW api_view_pair
@@ -100,8 +105,10 @@ static const struct api_field pair_fields[] = {
 	WORDS("state", 0, state, pair_states, "as in W3C webrtc-stats"),
 	FIELD("nominated", BOOL, 0, nominated, "the controlling side chose it"),
 	FIELD("selected", BOOL, 0, selected, "media goes this way"),
-	FIELD("requestsReceived", INT, 0, checks_in, "connectivity checks that came and were authentic"),
-	FIELD("requestsSent", INT, 0, checks_out, "connectivity checks sent; none by an ICE-lite server"),
+	FIELD("requestsReceived", INT, 0, checks_in,
+	      "connectivity checks that came and were authentic"),
+	FIELD("requestsSent", INT, 0, checks_out,
+	      "connectivity checks sent; none by an ICE-lite server"),
 	FIELD("responsesReceived", INT, 0, answers_in, "answers to them"),
 	FIELD("currentRoundTripTime", NUM, API_NULL, rtt_s, "seconds"),
 };
@@ -123,9 +130,11 @@ static const struct api_field session_stats_fields[] = {
 	WORDS("dtlsState", 0, dtls_state, dtls_states, "RTCDtlsTransportState"),
 	WORDS("dtlsRole", 0, dtls_role, dtls_roles, "of this server"),
 	FIELD("srtpCipher", TEXT, API_NULL, srtp, "null before the keys"),
-	OF("selectedCandidatePair", OBJECT, API_NULL, selected, api_object_pair, "the way that media goes"),
+	OF("selectedCandidatePair", OBJECT, API_NULL, selected, api_object_pair,
+	      "the way that media goes"),
 };
-OBJECT(session_stats, "SessionStatistics", NULL, "A session's transport, in words of W3C webrtc-stats where it has them.");
+OBJECT(session_stats, "SessionStatistics", NULL,
+      "A session's transport, in words of W3C webrtc-stats where it has them.");
 #undef VIEW
 
 #define VIEW api_view_diagnosis
@@ -133,10 +142,12 @@ static const struct api_field diagnosis_fields[] = {
 	{COMMON("cause", TEXT, 0, cause, "the rule that fits first, as a word")},
 	FIELD("sentence", TEXT, 0, sentence, "the likely reason, and what to do"),
 	WORDS("dtlsStep", API_NULL, dtls_step, dtls_steps, "how far the handshake came"),
-	OF("candidatePairs", LIST, 0, pairs, api_object_pair, "the ways that were tried, and what came back"),
+	OF("candidatePairs", LIST, 0, pairs, api_object_pair,
+	      "the ways that were tried, and what came back"),
 	FIELD("packetsReceived", INT, 0, rx_packets, "datagrams with media"),
 	FIELD("packetsSent", INT, 0, tx_packets, "datagrams with media"),
-	COUNTS("packetsDropped", API_NULL, drops, drop_name, "packets that went no further, by cause"),
+	COUNTS("packetsDropped", API_NULL, drops, drop_name,
+	      "packets that went no further, by cause"),
 };
 OBJECT(diagnosis, "Diagnosis", NULL, "Why somebody cannot connect, or has a poor picture.");
 #undef VIEW
@@ -176,7 +187,8 @@ static const struct api_field subscription_fields[] = {
 	FIELD("paused", BOOL, API_SET, paused, "nothing is sent to the player"),
 	OF("statistics", OBJECT, API_MAY_MISS, stats, api_object_sub_stats, "left out of lists"),
 };
-OBJECT(subscription, "Subscription", "SubscriptionSettings", "An m-line on which somebody plays what others send.");
+OBJECT(subscription, "Subscription", "SubscriptionSettings",
+      "An m-line on which somebody plays what others send.");
 #undef VIEW
 
 #define VIEW api_view_session
@@ -185,7 +197,8 @@ static const struct api_field session_fields[] = {
 	WORDS("via", 0, via, vias, "how it came here"),
 	FIELD("room", TEXT, 0, room, "name of its room"),
 	FIELD("participant", TEXT, API_NULL, participant, "name; a WHEP player has none"),
-	FIELD("plays", TEXT, API_MAY_MISS, plays, "the one participant that a WHEP player asked for"),
+	FIELD("plays", TEXT, API_MAY_MISS, plays,
+	      "the one participant that a WHEP player asked for"),
 	WORDS("state", 0, state, states, "silent: connected, but nothing comes any more"),
 	FIELD("loop", INT, 0, loop, "media loop that serves it"),
 	FIELD("age", NUM, 0, age_s, "seconds since it began"),
@@ -195,16 +208,20 @@ static const struct api_field session_fields[] = {
 	TEXTS("subscriptions", 0, subscriptions, NULL, "ids of what it plays on"),
 	FIELD("ended", TEXT, API_MAY_MISS, ended, "why it is closed"),
 	FIELD("endedAgo", NUM, API_MAY_MISS, ended_s, "seconds since it was closed"),
-	OF("statistics", OBJECT, API_MAY_MISS, stats, api_object_session_stats, "left out of lists, and when closed"),
+	OF("statistics", OBJECT, API_MAY_MISS, stats, api_object_session_stats,
+	      "left out of lists, and when closed"),
 	OF("diagnosis", OBJECT, API_MAY_MISS, diagnosis, api_object_diagnosis, "left out of lists"),
 };
-OBJECT(session, "Session", "SessionSettings", "One peer: by WHIP, by WHEP, or joined by WebSocket.");
+OBJECT(session, "Session", "SessionSettings",
+      "One peer: by WHIP, by WHEP, or joined by WebSocket.");
 #undef VIEW
 
 #define VIEW api_view_page
 static const struct api_field session_list_fields[] = {
-	OF("sessions", LIST, 0, items, api_object_session, "in order of their ids; closed ones newest first"),
-	FIELD("next", TEXT, API_NULL, next, "what ?after= takes for the next page; null: there is none"),
+	OF("sessions", LIST, 0, items, api_object_session,
+	      "in order of their ids; closed ones newest first"),
+	FIELD("next", TEXT, API_NULL, next,
+	      "what ?after= takes for the next page; null: there is none"),
 };
 OBJECT(session_list, "SessionList", NULL, "A page of sessions.");
 #undef VIEW
@@ -225,7 +242,8 @@ OBJECT(participant, "Participant", NULL, "Somebody in a room, by name.");
 #define VIEW api_view_page
 static const struct api_field participant_list_fields[] = {
 	OF("participants", LIST, 0, items, api_object_participant, "in order of their names"),
-	FIELD("next", TEXT, API_NULL, next, "what ?after= takes for the next page; null: there is none"),
+	FIELD("next", TEXT, API_NULL, next,
+	      "what ?after= takes for the next page; null: there is none"),
 };
 OBJECT(participant_list, "ParticipantList", NULL, "A page of participants.");
 #undef VIEW
@@ -237,12 +255,16 @@ static const struct api_field room_fields[] = {
 	FIELD("players", INT, 0, players, "how many sessions play"),
 	FIELD("speaker", TEXT, API_NULL, speaker, "name of the active speaker"),
 	FIELD("age", NUM, 0, age_s, "seconds since it began"),
-	RANGE("capacity", INT, API_SET, capacity, 1, 10000, "most participants; written null: rooms.max_participants"),
-	{COMMON("publishers", WHO, API_SET, publishers, "who may publish: \"anyone\", \"nobody\", or a list of names"),
+	RANGE("capacity", INT, API_SET, capacity, 1, 10000,
+	      "most participants; written null: rooms.max_participants"),
+	{COMMON("publishers", WHO, API_SET, publishers,
+	      "who may publish: \"anyone\", \"nobody\", or a list of names"),
 	 .words = who_words},
-	TEXTS("codecs", API_SET, codecs, api_codec_words, "codecs that sessions to come may use; written null: all"),
+	TEXTS("codecs", API_SET, codecs, api_codec_words,
+	      "codecs that sessions to come may use; written null: all"),
 	RANGE("max_video_bps", INT, API_SET, max_video_bps, 0, 1e9,
-	      "bits a second that all cameras of the room share; 0: no cap; written null: rooms.max_video_bps"),
+	      "bits a second that all cameras of the room share; 0: no cap; written null: "
+	      "rooms.max_video_bps"),
 	RANGE("linger_ms", INT, API_NULL | API_SET, linger_ms, 0, 86400000,
 	      "how long it stays when the last has left; null: until it is deleted"),
 };
@@ -252,7 +274,8 @@ OBJECT(room, "Room", "RoomSettings", "A room: people in it send to and play each
 #define VIEW api_view_page
 static const struct api_field room_list_fields[] = {
 	OF("rooms", LIST, 0, items, api_object_room, "in order of their names"),
-	FIELD("next", TEXT, API_NULL, next, "what ?after= takes for the next page; null: there is none"),
+	FIELD("next", TEXT, API_NULL, next,
+	      "what ?after= takes for the next page; null: there is none"),
 };
 OBJECT(room_list, "RoomList", NULL, "A page of rooms.");
 #undef VIEW
@@ -263,7 +286,8 @@ static const struct api_field loop_fields[] = {
 	FIELD("port", INT, 0, port, "UDP port"),
 	FIELD("transports", INT, 0, transports, "peers that it serves"),
 	TEXTS("addresses", 0, addresses, NULL, "told to peers"),
-	COUNTS("counters", 0, counters, stat_name, "since the start; /metrics says what they count"),
+	COUNTS("counters", 0, counters, stat_name,
+	      "since the start; /metrics says what they count"),
 };
 OBJECT(loop, "Loop", NULL, "A thread that forwards media.");
 #undef VIEW
@@ -275,7 +299,8 @@ static const struct api_field loop_list_fields[] = {
 	FIELD("sessions", INT, 0, sessions, "of the server"),
 	FIELD("cpuTime", NUM, 0, cpu_s, "seconds that all threads have used"),
 	FIELD("residentBytes", INT, 0, resident_bytes, "most memory that the process had so far"),
-	FIELD("handshakeWait", NUM, 0, handshake_wait_s, "seconds that a DTLS handshake would wait now"),
+	FIELD("handshakeWait", NUM, 0, handshake_wait_s,
+	      "seconds that a DTLS handshake would wait now"),
 	FIELD("uptime", NUM, 0, uptime_s, "seconds since the start"),
 	FIELD("draining", BOOL, 0, draining, "no new sessions are taken"),
 };
@@ -284,13 +309,15 @@ OBJECT(loop_list, "LoopList", NULL, "What the server is made of.");
 
 #define VIEW api_view_config
 static const struct api_field config_fields[] = {
-	FIELD("log.level", TEXT, API_SET, log_level, "error, warn, info or debug, also by module: warn,ice=debug"),
+	FIELD("log.level", TEXT, API_SET, log_level,
+	      "error, warn, info or debug, also by module: warn,ice=debug"),
 	RANGE("publish.max_video_bps", INT, API_SET, publish_bps, 0, 1e9,
 	      "REMB to publishers without transport-cc; 0: no cap"),
 	RANGE("rooms.max_video_bps", INT, API_SET, room_bps, 0, 1e9,
 	      "what the cameras of a room share that says nothing else; 0: no cap"),
 };
-OBJECT(config, "Config", "ConfigSettings", "What of the configuration can change at run time, until the server ends.");
+OBJECT(config, "Config", "ConfigSettings",
+      "What of the configuration can change at run time, until the server ends.");
 #undef VIEW
 
 /* Written by problem.c: here only for its schema. */
@@ -311,7 +338,8 @@ OBJECT(problem, "Problem", NULL, "RFC 9457.");
 #undef VIEW
 
 const struct api_object *const api_objects[] = {
-	&api_object_room, &api_object_room_list, &api_object_participant, &api_object_participant_list,
+	&api_object_room, &api_object_room_list,
+	&api_object_participant, &api_object_participant_list,
 	&api_object_track, &api_object_track_list, &api_object_session, &api_object_session_list,
 	&api_object_subscription, &api_object_loop, &api_object_loop_list, &api_object_config,
 	&api_object_track_stats, &api_object_sub_stats, &api_object_session_stats, &api_object_pair,
@@ -543,10 +571,10 @@ static const struct {
 	void (*write)(struct api_json_out *o, const struct api_field *f, const void *at);
 	void (*schema)(struct api_json_out *o, const struct api_field *f, bool null);
 } types[] = {
-	[API_F_BOOL] = {write_bool, schema_bool},    [API_F_INT] = {write_int, schema_int},
-	[API_F_NUM] = {write_num, schema_num},	     [API_F_TEXT] = {write_text, schema_text},
+	[API_F_BOOL] = {write_bool, schema_bool},	[API_F_INT] = {write_int, schema_int},
+	[API_F_NUM] = {write_num, schema_num},		[API_F_TEXT] = {write_text, schema_text},
 	[API_F_OBJECT] = {write_nested, schema_object}, [API_F_LIST] = {write_list, schema_list},
-	[API_F_TEXTS] = {write_texts, schema_texts}, [API_F_WHO] = {write_who, schema_who},
+	[API_F_TEXTS] = {write_texts, schema_texts},	[API_F_WHO] = {write_who, schema_who},
 	[API_F_COUNTS] = {write_counts, schema_counts},
 };
 
@@ -576,8 +604,9 @@ static void write_properties(struct api_json_out *o, const struct api_object *ty
 		if (written && !(f->flags & API_SET))
 			continue;
 		api_json_open_object(o, f->name);
-		types[f->type].schema(o, f, f->flags & API_NULL || (written && f->type != API_F_BOOL &&
-								      type != &api_object_config));
+		types[f->type].schema(o, f,
+				      f->flags & API_NULL || (written && f->type != API_F_BOOL &&
+							      type != &api_object_config));
 		api_json_put_z(o, "description", f->help);
 		api_json_close_object(o);
 	}

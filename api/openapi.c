@@ -20,10 +20,10 @@ enum {
 
 struct operation {
 	const char *path, *method, *id, *summary;
-	const char *query;              /* names with a blank behind each */
-	const struct api_object *body;  /* what of it can be written */
-	int ok, ok_too;                 /* ok_too: 0 none */
-	const struct api_object *result;        /* NULL: no body */
+	const char *query;		 /* names with a blank behind each */
+	const struct api_object *body;	 /* what of it can be written */
+	int ok, ok_too;			 /* ok_too: 0 none */
+	const struct api_object *result; /* NULL: no body */
 	unsigned problems;
 };
 
@@ -34,40 +34,53 @@ static const struct operation operations[] = {
 	{"/v1/rooms/{room}", "get", "getRoom", "A room, with its settings", "", NULL,
 	 200, 0, &api_object_room, E400 | E404 | E503},
 	{"/v1/rooms/{room}", "put", "putRoom",
-	 "Makes a room that stays, or sets all of its settings: what is not said goes to its default", "",
+	 "Makes a room that stays, or sets all of its settings: what is not said goes to its "
+	 "default", "",
 	 &api_object_room, 201, 200, &api_object_room, E_BODY | E412},
-	{"/v1/rooms/{room}", "patch", "patchRoom", "Changes the settings that are said; null is the default", "",
+	{"/v1/rooms/{room}", "patch", "patchRoom",
+	 "Changes the settings that are said; null is the default", "",
 	 &api_object_room, 200, 0, &api_object_room, E_BODY | E404 | E412},
-	{"/v1/rooms/{room}", "delete", "deleteRoom", "Ends a room and everybody's session in it", "", NULL,
+	{"/v1/rooms/{room}", "delete", "deleteRoom", "Ends a room and everybody's session in it",
+	 "", NULL,
 	 204, 0, NULL, E400 | E404},
-	{"/v1/rooms/{room}/participants", "get", "listParticipants", "Who is in a room, in order of their names",
+	{"/v1/rooms/{room}/participants", "get", "listParticipants",
+	 "Who is in a room, in order of their names",
 	 "limit after ", NULL, 200, 0, &api_object_participant_list, E400 | E404 | E503},
-	{"/v1/rooms/{room}/participants/{participant}", "get", "getParticipant", "Somebody in a room", "", NULL,
+	{"/v1/rooms/{room}/participants/{participant}", "get", "getParticipant",
+	 "Somebody in a room", "", NULL,
 	 200, 0, &api_object_participant, E400 | E404 | E503},
 	{"/v1/rooms/{room}/participants/{participant}", "delete", "removeParticipant",
-	 "Kicks somebody out; nothing keeps them from coming back", "", NULL, 204, 0, NULL, E400 | E404},
-	{"/v1/rooms/{room}/participants/{participant}/tracks", "get", "listTracks", "What somebody sends", "", NULL,
+	 "Kicks somebody out; nothing keeps them from coming back",
+	 "", NULL, 204, 0, NULL, E400 | E404},
+	{"/v1/rooms/{room}/participants/{participant}/tracks", "get", "listTracks",
+	 "What somebody sends", "", NULL,
 	 200, 0, &api_object_track_list, E400 | E404 | E503},
 	{"/v1/tracks/{id}", "get", "getTrack", "A track, with statistics", "", NULL,
 	 200, 0, &api_object_track, E404 | E503},
-	{"/v1/tracks/{id}", "patch", "patchTrack", "Mutes it for everybody, or lets it be heard and seen again", "",
+	{"/v1/tracks/{id}", "patch", "patchTrack",
+	 "Mutes it for everybody, or lets it be heard and seen again", "",
 	 &api_object_track, 200, 0, &api_object_track, E_BODY | E404},
 	{"/v1/sessions", "get", "listSessions",
-	 "Sessions, in order of their ids; with state=closed the last ones that ended, newest first",
+	 "Sessions, in order of their ids; with state=closed the last ones that ended, newest "
+	 "first",
 	 "limit after room state ", NULL, 200, 0, &api_object_session_list, E400 | E503},
 	{"/v1/sessions/{id}", "get", "getSession",
 	 "A session, with statistics and diagnosis; for a while also after its end", "", NULL,
 	 200, 0, &api_object_session, E404 | E503},
 	{"/v1/sessions/{id}", "patch", "patchSession", "Caps its cameras", "",
 	 &api_object_session, 200, 0, &api_object_session, E_BODY | E404},
-	{"/v1/sessions/{id}", "delete", "deleteSession", "Ends a session", "", NULL, 204, 0, NULL, E404},
-	{"/v1/subscriptions/{id}", "get", "getSubscription", "A subscription, with statistics", "", NULL,
+	{"/v1/sessions/{id}", "delete", "deleteSession", "Ends a session",
+	 "", NULL, 204, 0, NULL, E404},
+	{"/v1/subscriptions/{id}", "get", "getSubscription", "A subscription, with statistics",
+	 "", NULL,
 	 200, 0, &api_object_subscription, E404 | E503},
 	{"/v1/subscriptions/{id}", "patch", "patchSubscription", "Pauses it, or lets it go on", "",
 	 &api_object_subscription, 200, 0, &api_object_subscription, E_BODY | E404},
-	{"/v1/loops", "get", "listLoops", "Media loops, with their counters, and the process", "", NULL,
+	{"/v1/loops", "get", "listLoops", "Media loops, with their counters, and the process",
+	 "", NULL,
 	 200, 0, &api_object_loop_list, E503},
-	{"/v1/config", "get", "getConfig", "What of the configuration can change at run time", "", NULL,
+	{"/v1/config", "get", "getConfig", "What of the configuration can change at run time",
+	 "", NULL,
 	 200, 0, &api_object_config, E503},
 	{"/v1/config", "patch", "patchConfig", "Changes it until the server ends", "",
 	 &api_object_config, 200, 0, &api_object_config, E_BODY},
@@ -86,8 +99,10 @@ static const struct {
 	{E412, 412, "If-Match does not fit: the settings have changed since"},
 	{E413, 413, "the body is too large, too deep, or has too many values"},
 	{E415, 415, "the Content-Type is not application/json"},
-	{E422, 422, "a field is unknown, missing, of the wrong type or out of range: `field` names it"},
-	{E503, 503, "a limit is reached, or a media loop is busy: Retry-After says when to try again"},
+	{E422, 422,
+	 "a field is unknown, missing, of the wrong type or out of range: `field` names it"},
+	{E503, 503,
+	 "a limit is reached, or a media loop is busy: Retry-After says when to try again"},
 };
 
 static const struct {
@@ -95,10 +110,12 @@ static const struct {
 	int min, max;
 	const char *words;
 } parameters[] = {
-	{"room",        "path",  "name of a room, percent-encoded: 1 to 64 characters without / and +", "string", 0, 0, NULL},
+	{"room",        "path",
+	  "name of a room, percent-encoded", "string", 0, 0, NULL},
 	{"participant", "path",  "name of a participant, percent-encoded", "string", 0, 0, NULL},
 	{"id",          "path",  "opaque id", "string", 0, 0, NULL},
-	{"limit",       "query", "most items on a page; 100 when it is not said", "integer", 1, API_PAGE_MAX, NULL},
+	{"limit",       "query", "most items on a page; 100 when it is not said",
+	 "integer", 1, API_PAGE_MAX, NULL},
 	{"after",       "query", "`next` of the page before", "string", 0, 0, NULL},
 	{"room",        "query", "only those of this room", "string", 0, 0, NULL},
 	{"state",       "query", "open when it is not said", "string", 0, 0, "open closed "},
@@ -263,7 +280,8 @@ static const struct {
 	const char *path, *id, *summary, *type;
 } streams[] = {
 	{"/v1/events", "followEvents",
-	 "What happens, as server-sent events (Last-Event-ID resumes), or by upgrade to WebSocket: see "
+	 "What happens, as server-sent events (Last-Event-ID resumes), or by upgrade to WebSocket: "
+	 "see "
 	 "docs/events.md",
 	 "text/event-stream"},
 	{"/v1/rooms/{room}/join", "joinRoom",
@@ -344,9 +362,10 @@ void api_openapi_get(struct api_conn *c)
 	api_json_open_object(&o, "info");
 	api_json_put_z(&o, "title", "sluice");
 	api_json_put_z(&o, "version", "1");
-	api_json_put_z(&o, "description",
-		       "Rooms, who is in them, and what they send. Times are in seconds, rates in bits a "
-		       "second. docs/rest.md has an example for each path.");
+	api_json_put_z(
+		&o, "description",
+		"Rooms, who is in them, and what they send. Times are in seconds, rates in bits a "
+		"second. docs/rest.md has an example for each path.");
 	api_json_close_object(&o);
 	put_paths(&o);
 	api_json_open_object(&o, "components");

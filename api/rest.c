@@ -40,8 +40,9 @@ void api_answer_send(struct api_answer *a, int status, const struct api_object *
 		err = api_json_out_take(&o, &text, &len);
 	}
 	if (err)
-		api_busy(a->conn, RETRY_S, err == SL_EFULL ? "the answer is too large: ask for a smaller page"
-							   : "out of memory");
+		api_busy(a->conn, RETRY_S,
+			 err == SL_EFULL ? "the answer is too large: ask for a smaller page"
+					 : "out of memory");
 	else
 		api_respond_owned(a->conn, status, "application/json", text, len);
 	sl_arena_fini(&a->arena);
@@ -191,7 +192,8 @@ void api_body_wrong(struct api_conn *c, int err, const struct api_json_why *why)
 cJSON *api_body(struct api_conn *c, struct api_json_why *why)
 {
 	cJSON *tree = NULL;
-	int err = api_json_parse(sl_str((const char *)c->req.body, c->req.body_len), NULL, &tree, why);
+	int err = api_json_parse(sl_str((const char *)c->req.body, c->req.body_len), NULL, &tree,
+				 why);
 
 	if (!err)
 		return tree;
@@ -242,8 +244,7 @@ static struct api_room *room_of(struct api_conn *c)
 
 static const char *speaker_of(const struct api_room *r)
 {
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		for (size_t i = 0; i < s->track_count; i++)
@@ -331,10 +332,11 @@ static void put_room(struct api_conn *c, const char *name, struct api_room_set *
 	send_room(c, r, fresh ? 201 : 200);
 }
 
-/* PUT sets all, what is not said to its default; PATCH changes what is said. */
-static void write_room(struct api_conn *c, const char *name)
+/* PUT sets all, what is not said to its default; PATCH changes what is said. r: NULL for a PUT of
+ * what is not there yet. */
+static void write_room(struct api_conn *c, const char *name, struct api_room *r)
 {
-	struct api_room *r = api_room_find(c->api, name);
+	bool patch = r && c->req.method == API_PATCH;
 	struct api_room_set set = {0};
 	struct api_json_why why = {0};
 	struct api_json_at root;
@@ -351,11 +353,11 @@ static void write_room(struct api_conn *c, const char *name)
 	tree = api_body(c, &why);
 	if (!tree)
 		return;
-	if (c->req.method == API_PATCH)
+	if (patch)
 		err = api_room_set_copy(&r->set, &set);
 	else
 		api_room_set_default(c->api, &set);
-	if (c->req.method == API_PUT)
+	if (!patch)
 		set.linger_us = SL_NEVER;
 	root = api_json_root(tree, &why);
 	if (!err)
@@ -364,11 +366,11 @@ static void write_room(struct api_conn *c, const char *name)
 	if (err) {
 		api_room_set_fini(&set);
 		api_body_wrong(c, err, &why);
-	} else if (c->req.method == API_PUT) {
-		put_room(c, name, &set);
-	} else {
+	} else if (patch) {
 		api_room_set(c->api, r, &set);
 		send_room(c, r, 200);
+	} else {
+		put_room(c, name, &set);
 	}
 }
 
@@ -379,15 +381,13 @@ void api_rest_room(struct api_conn *c)
 
 	if (!room_name(c, name))
 		return;
+	r = api_room_find(c->api, name);
 	if (c->req.method == API_PUT) {
-		write_room(c, name);
-		return;
-	}
-	r = room_of(c);
-	if (!r)
-		return;
-	if (c->req.method == API_PATCH) {
-		write_room(c, name);
+		write_room(c, name, r);
+	} else if (!r) {
+		api_problem_at(c, 404, "{room}", "there is no such room");
+	} else if (c->req.method == API_PATCH) {
+		write_room(c, name, r);
 	} else if (c->req.method == API_DELETE) {
 		api_room_end(c->api, r, "an operator ended the room");
 		api_respond_static(c, 204, NULL, NULL, 0);
@@ -436,14 +436,12 @@ void api_rest_participants(struct api_conn *c)
 	api_answer_init(&a, c);
 	if (!api_query_only(&a, names, SL_COUNT(names)) || !api_page_init(&a, &p))
 		return;
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		api_page_offer(&p, s->participant, s);
 	}
-	SL_LIST_EACH(it, tmp, &r->players)
-	{
+	SL_LIST_EACH(it, tmp, &r->players) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, play_link);
 
 		if (s->join && !s->publisher)

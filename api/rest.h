@@ -3,8 +3,8 @@
  * What:      a request makes a view (plain struct) of what it asks for; a table of fields says how
  *            the view becomes JSON, and the same table gives the schema in /v1/openapi.json.
  * Files:     fields.c tables and their writer; settings.c what can be set of a room; rest.c rooms
- *            and participants; rest_media.c tracks, sessions, subscriptions, loops; stats.c views of
- *            core's numbers; diagnosis.c one sentence from them; openapi.c the description.
+ *            and participants; rest_media.c tracks, sessions, subscriptions, loops; stats.c views
+ *            of core's numbers; diagnosis.c one sentence from them; openapi.c the description.
  * Memory:    views and their lists live in an arena of one answer. Bounded: 8 MiB, and as much
  *            text.
  * Start at:  api_room_fields in fields.c, then api_rest_rooms() in rest.c. */
@@ -24,7 +24,7 @@ enum api_field_type {
 	API_F_OBJECT,                   /* const void *, a view of `of`; NULL is null */
 	API_F_LIST,                     /* struct api_list of views of `of` */
 	API_F_TEXTS,                    /* struct api_list of const char * */
-	API_F_WHO,                      /* struct api_list of const char *, or one of two words: the n-th */
+	API_F_WHO,                      /* the same, or (at NULL) the n-th of two words */
 	API_F_COUNTS                    /* const uint64_t *, one for each of names() */
 };
 
@@ -213,7 +213,7 @@ enum { API_ETAG = 17 };
 /* The revision of what can be set: the same settings have the same. */
 void api_room_etag(const struct sl_api *api, const struct api_room_set *set, char out[API_ETAG]);
 SL_MUST_USE int api_room_set_copy(const struct api_room_set *from, struct api_room_set *out);
-/* Changes in *out what the body says. Errors of json.h, with its *why; *out is then half changed. */
+/* Changes in *out what the body says. Errors of json.h, with *why; *out is half changed then. */
 SL_MUST_USE int api_room_set_read(const struct api_json_at *root, struct api_room_set *out);
 void api_view_room_set(struct api_answer *a, const struct api_room *r, struct api_view_room *out);
 /* 1 and *out (null: otherwise), 0 not there, or an error; the limits are the table's. */

@@ -651,7 +651,8 @@ static void send_config(struct api_conn *c)
 static int read_level(const struct api_json_at *root, struct sl_str *level)
 {
 	struct api_json_at at;
-	int rc = api_json_get_str(root, "log.level", API_JSON_OPTIONAL, 1, SL_CONFIG_TEXT_MAX - 1, level);
+	int rc = api_json_get_str(root, "log.level", API_JSON_OPTIONAL, 1, SL_CONFIG_TEXT_MAX - 1,
+				  level);
 
 	if (rc <= 0 || sl_log_set_levels(*level) == SL_OK)
 		return rc;

@@ -282,19 +282,19 @@ void api_track_told(const struct sl_api *api, struct api_track *t, const struct 
 	t->capped = tc->publish && tc->kind == SL_VIDEO && (!tc->twcc || api->conf->publish.cap);
 }
 
-static uint32_t cameras(const struct api_room *r)
+/* Published video tracks; 1 where there is none, for they are divided by. */
+static int64_t cameras(const struct api_room *r)
 {
-	uint32_t n = 0;
+	int64_t n = 0;
 
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		for (size_t i = 0; i < s->track_count; i++)
 			n += s->tracks[i].publish && s->tracks[i].kind == SL_VIDEO &&
 			     s->tracks[i].id;
 	}
-	return n;
+	return n > 0 ? n : 1;
 }
 
 uint32_t api_room_cap_of(const struct sl_api *api, const struct api_room *r,
@@ -309,7 +309,7 @@ uint32_t api_room_cap_of(const struct sl_api *api, const struct api_room *r,
 		*by = "publish.max_video_bps of the configuration";
 	}
 	if (total > 0) {
-		int64_t share = SL_MAX(total / SL_MAX(cameras(r), UINT32_C(1)), SHARE_MIN_BPS);
+		int64_t share = SL_MAX(total / cameras(r), SHARE_MIN_BPS);
 
 		if (share < cap)
 			*by = "the room's max_video_bps, which its cameras share";

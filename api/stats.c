@@ -24,18 +24,12 @@ static double fraction(uint64_t lost, uint64_t got)
 const char *api_mime(enum sl_codec c)
 {
 	static const char *const names[SL_CODEC_COUNT] = {
-		[SL_OPUS] = "audio/opus",
-		[SL_RED_AUDIO] = "audio/red",
-		[SL_PCMU] = "audio/PCMU",
-		[SL_PCMA] = "audio/PCMA",
-		[SL_G722] = "audio/G722",
-		[SL_TELEPHONE_EVENT] = "audio/telephone-event",
-		[SL_COMFORT_NOISE] = "audio/CN",
-		[SL_VP8] = "video/VP8",
-		[SL_VP9] = "video/VP9",
-		[SL_H264] = "video/H264",
-		[SL_H265] = "video/H265",
-		[SL_AV1] = "video/AV1",
+		[SL_OPUS] = "audio/opus",	 [SL_RED_AUDIO] = "audio/red",
+		[SL_PCMU] = "audio/PCMU",	 [SL_PCMA] = "audio/PCMA",
+		[SL_G722] = "audio/G722",	 [SL_TELEPHONE_EVENT] = "audio/telephone-event",
+		[SL_COMFORT_NOISE] = "audio/CN", [SL_VP8] = "video/VP8",
+		[SL_VP9] = "video/VP9",		 [SL_H264] = "video/H264",
+		[SL_H265] = "video/H265",	 [SL_AV1] = "video/AV1",
 	};
 
 	return (size_t)c < SL_COUNT(names) ? names[c] : NULL;

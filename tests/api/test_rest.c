@@ -88,24 +88,42 @@ static void fill_stats(void)
 					  .srtp = "SRTP_AEAD_AES_128_GCM",
 					  .path_found = true,
 					  .age_us = 60 * SL_SEC};
-	st->info = (struct sl_transport_info){.connected = true, .rx_packets = 5000, .rx_bytes = 4000000,
-					      .tx_packets = 20, .rtt_us = 12500, .lost = 7};
+	st->info = (struct sl_transport_info){.connected = true,
+					      .rx_packets = 5000,
+					      .rx_bytes = 4000000,
+					      .tx_packets = 20,
+					      .rtt_us = 12500,
+					      .lost = 7};
 	st->pair_count = 1;
 	st->pairs[0] = (struct sl_pair_stats){.local = sl_addr_v4(192, 0, 2, 1, 10000),
 					      .remote = sl_addr_v4(192, 0, 2, 77, 5000),
-					      .type = "prflx", .selected = true, .valid = true,
-					      .nominated = true, .checks_in = 9, .rtt_us = -1};
+					      .type = "prflx",
+					      .selected = true,
+					      .valid = true,
+					      .nominated = true,
+					      .checks_in = 9,
+					      .rtt_us = -1};
 	st->track_count = 2;
 	for (size_t i = 0; i < 2; i++)
-		st->tracks[i] = (struct sl_track_stats){
-			.publish = true, .kind = i ? SL_VIDEO : SL_AUDIO,
-			.codec = i ? SL_VP8 : SL_OPUS, .ssrc = (uint32_t)(1000 + i), .packets = 2500,
-			.bytes = 2000000, .lost = 7, .nacks = 3, .plis = 2, .keyframes = 4,
-			.jitter_us = 1500, .rtt_us = 12500, .silent_us = 20000, .bps = 800000};
+		st->tracks[i] = (struct sl_track_stats){.publish = true,
+							.kind = i ? SL_VIDEO : SL_AUDIO,
+							.codec = i ? SL_VP8 : SL_OPUS,
+							.ssrc = (uint32_t)(1000 + i),
+							.packets = 2500,
+							.bytes = 2000000,
+							.lost = 7,
+							.nacks = 3,
+							.plis = 2,
+							.keyframes = 4,
+							.jitter_us = 1500,
+							.rtt_us = 12500,
+							.silent_us = 20000,
+							.bps = 800000};
 	st->drops[SL_DROP_late] = 3;
 }
 
-/* The hooks of cJSON are set by the first parse; what was parsed before would be freed by others. */
+/* The hooks of cJSON are set by the first parse; what was parsed before would be freed by others.
+ */
 static void set_hooks(void)
 {
 	struct api_json_why why;
@@ -115,12 +133,12 @@ static void set_hooks(void)
 	api_json_free(tree);
 }
 
-#define REST_RIG()                       \
-	do {                             \
-		set_hooks();             \
-		RIG();                   \
-		DEFER(drop_trees, NULL); \
-		fill_stats();            \
+#define REST_RIG()                                                                                 \
+	do {                                                                                       \
+		set_hooks();                                                                       \
+		RIG();                                                                             \
+		DEFER(drop_trees, NULL);                                                           \
+		fill_stats();                                                                      \
 	} while (0)
 
 static const cJSON *get(const char *path)
@@ -160,7 +178,8 @@ static void refused(const char *method, const char *path, const char *body, int 
 /* Public id of a session's n-th published track, or subscription. */
 static const char *id_of(const char *location, bool publish, size_t n)
 {
-	struct api_session *s = api_session_by_id(rig.api, sl_str_z(location + strlen("/sessions/")));
+	struct api_session *s =
+		api_session_by_id(rig.api, sl_str_z(location + strlen("/sessions/")));
 
 	STOP_AFTER_OOM();
 	CHECK(s);
@@ -265,7 +284,8 @@ TEST(patch_changes_what_it_says_and_null_is_the_default)
 
 	REST_RIG();
 	CHECK_EQ(status("PUT", "/v1/rooms/studio",
-			"{\"capacity\":3,\"publishers\":[\"ann\",\"bob\"],\"codecs\":[\"opus\",\"VP8\"],"
+			"{\"capacity\":3,\"publishers\":[\"ann\",\"bob\"],\"codecs\":[\"opus\","
+			"\"VP8\"],"
 			"\"max_video_bps\":1000000,\"linger_ms\":7000}"),
 		 201);
 	CHECK_EQ(status("PATCH", "/v1/rooms/studio", "{\"capacity\":4}"), 200);
@@ -277,7 +297,8 @@ TEST(patch_changes_what_it_says_and_null_is_the_default)
 	CHECK_EQ(number(v, "max_video_bps"), 1000000);
 	CHECK_EQ(number(v, "linger_ms"), 7000);
 	CHECK_EQ(status("PATCH", "/v1/rooms/studio",
-			"{\"capacity\":null,\"publishers\":null,\"codecs\":null,\"max_video_bps\":null,"
+			"{\"capacity\":null,\"publishers\":null,\"codecs\":null,\"max_video_bps\":"
+			"null,"
 			"\"linger_ms\":null}"),
 		 200);
 	v = get("/v1/rooms/studio");
@@ -306,7 +327,8 @@ TEST(if_match_on_a_room_is_optional_and_a_stale_one_is_412)
 	CHECK_EQ(ask("PATCH", "/v1/rooms/studio", headers, "{\"capacity\":5}")->status, 412);
 	CHECK_EQ(ask("PUT", "/v1/rooms/studio", headers, "{}")->status, 412);
 	CHECK_EQ(ask("PUT", "/v1/rooms/other", headers, "{}")->status, 412);
-	CHECK_EQ(ask("PATCH", "/v1/rooms/studio", JSON_TYPE "If-Match: \"x\", *\r\n", "{}")->status, 412);
+	CHECK_EQ(ask("PATCH", "/v1/rooms/studio", JSON_TYPE "If-Match: \"x\", *\r\n", "{}")->status,
+		 412);
 	CHECK_EQ(ask("PATCH", "/v1/rooms/studio", JSON_TYPE "If-Match: *\r\n", "{}")->status, 200);
 	CHECK_EQ(number(get("/v1/rooms/studio"), "capacity"), 2);
 	CHECK_EQ(rig.api->room_count, 1);
@@ -319,18 +341,25 @@ TEST(t25_what_is_wrong_with_a_body_is_named_by_its_field)
 
 	REST_RIG();
 	CHECK_EQ(status("PUT", "/v1/rooms/studio", "{\"capacity\":2}"), 201);
-	refused("PATCH", "/v1/rooms/studio", "{\"capacity\":\"3\"}", 422, "/capacity", "whole number");
+	refused("PATCH", "/v1/rooms/studio", "{\"capacity\":\"3\"}", 422, "/capacity",
+		"whole number");
 	refused("PATCH", "/v1/rooms/studio", "{\"capacity\":0}", 422, "/capacity", "1 to 10000");
-	refused("PATCH", "/v1/rooms/studio", "{\"capacity\":1.5}", 422, "/capacity", "whole number");
-	refused("PATCH", "/v1/rooms/studio", "{\"capacity\":1e400}", 422, "/capacity", "whole number");
-	refused("PATCH", "/v1/rooms/studio", "{\"linger_ms\":-1}", 422, "/linger_ms", "0 to 86400000");
-	refused("PATCH", "/v1/rooms/studio", "{\"codecs\":[\"VP8\",\"vp9\"]}", 422, "/codecs/1", "");
+	refused("PATCH", "/v1/rooms/studio", "{\"capacity\":1.5}", 422, "/capacity",
+		"whole number");
+	refused("PATCH", "/v1/rooms/studio", "{\"capacity\":1e400}", 422, "/capacity",
+		"whole number");
+	refused("PATCH", "/v1/rooms/studio", "{\"linger_ms\":-1}", 422, "/linger_ms",
+		"0 to 86400000");
+	refused("PATCH", "/v1/rooms/studio", "{\"codecs\":[\"VP8\",\"vp9\"]}", 422, "/codecs/1",
+		"");
 	refused("PATCH", "/v1/rooms/studio", "{\"codecs\":[]}", 422, "/codecs", "at least one");
-	refused("PATCH", "/v1/rooms/studio", "{\"publishers\":\"all\"}", 422, "/publishers", "anyone");
+	refused("PATCH", "/v1/rooms/studio", "{\"publishers\":\"all\"}", 422, "/publishers",
+		"anyone");
 	refused("PATCH", "/v1/rooms/studio", "{\"publishers\":{}}", 422, "/publishers", "anyone");
 	refused("PATCH", "/v1/rooms/studio", "{\"publishers\":[\"ann\",\"a/b\"]}", 422,
 		"/publishers/1", "\"/\"");
-	refused("PATCH", "/v1/rooms/studio", "{\"publishers\":[7]}", 422, "/publishers/0", "string");
+	refused("PATCH", "/v1/rooms/studio", "{\"publishers\":[7]}", 422, "/publishers/0",
+		"string");
 	refused("PATCH", "/v1/rooms/studio", "{\"colour\":1}", 422, "/colour", "");
 	refused("PATCH", "/v1/rooms/studio", "{\"name\":\"x\"}", 422, "/name", "");
 	refused("PATCH", "/v1/rooms/studio", "[]", 422, "", "object");
@@ -348,7 +377,8 @@ TEST(t25_what_is_wrong_with_a_body_is_named_by_its_field)
 	/* Nothing of all that was taken over by half. */
 	CHECK_EQ(number(get("/v1/rooms/studio"), "capacity"), 2);
 	CHECK_STR(text(answer_tree, "publishers"), "anyone");
-	CHECK_EQ(ask("PATCH", "/v1/rooms/studio", "Content-Type: text/plain\r\n", "{}")->status, 415);
+	CHECK_EQ(ask("PATCH", "/v1/rooms/studio", "Content-Type: text/plain\r\n", "{}")->status,
+		 415);
 	CHECK_EQ(ask("PUT", "/v1/rooms/studio", "", "{}")->status, 415);
 	refused("PUT", "/v1/rooms/a%C2%85b", "{}", 400, "{room}", "control");
 	CHECK_EQ(status("PUT", "/v1/rooms/new", "{\"capacity\":0}"), 422);
@@ -412,8 +442,10 @@ TEST(a_room_may_end_while_somebody_is_coming_in)
 	REST_RIG();
 	rig.core.hold = true;
 	c = client_new();
-	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: 127.0.0.1\r\n" SDP_HEADERS
-		      "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	client_say(c,
+		   "POST /whip/studio HTTP/1.1\r\nHost: 127.0.0.1\r\n" SDP_HEADERS
+		   "Content-Length: %zu\r\n\r\n%s",
+		   strlen(body), body);
 	RIG_UNTIL(rig.core.count == 1 || !client_poll(c));
 	STOP_AFTER_OOM();
 	CHECK_EQ(status("DELETE", "/v1/rooms/studio", ""), 204);
@@ -432,7 +464,8 @@ TEST(capacity_counts_participants_and_not_players)
 	CHECK_EQ(status("PUT", "/v1/rooms/studio", "{\"capacity\":1}"), 201);
 	publish("/whip/studio?participant=ann", where, tag);
 	play("/whep/studio", 1, 1, where2, tag);
-	CHECK_EQ(ask("POST", "/whip/studio?participant=bob", SDP_HEADERS, offer("sendonly", 1, 0))->status,
+	CHECK_EQ(ask("POST", "/whip/studio?participant=bob", SDP_HEADERS, offer("sendonly", 1, 0))
+			 ->status,
 		 503);
 	CHECK_EQ(status("PATCH", "/v1/rooms/studio", "{\"capacity\":2}"), 200);
 	publish("/whip/studio?participant=bob", where2, tag);
@@ -448,7 +481,8 @@ TEST(only_those_whom_the_room_lets_may_publish)
 
 	REST_RIG();
 	(void)sl_fmt(sdp, sizeof(sdp), "%s", offer("sendonly", 1, 0));
-	CHECK_EQ(status("PUT", "/v1/rooms/studio", "{\"publishers\":[\"ann\",\"Zo\xc3\xab\"]}"), 201);
+	CHECK_EQ(status("PUT", "/v1/rooms/studio", "{\"publishers\":[\"ann\",\"Zo\xc3\xab\"]}"),
+		 201);
 	CHECK_EQ(ask("POST", "/whip/studio?participant=bob", SDP_HEADERS, sdp)->status, 403);
 	CHECK_EQ(ask("POST", "/whip/studio?participant=Ann", SDP_HEADERS, sdp)->status, 403);
 	CHECK_EQ(ask("POST", "/whip/studio", SDP_HEADERS, sdp)->status, 403);
@@ -550,7 +584,8 @@ TEST(participants_are_seen_with_their_tracks_and_can_be_removed)
 	CHECK_EQ(fake_core_open_count(&rig.core), 2);
 	refused("DELETE", "/v1/rooms/studio/participants/bob", "", 404, "{participant}", "no such");
 	refused("GET", "/v1/rooms/studio/participants/bob", "", 404, "{participant}", "no such");
-	refused("GET", "/v1/rooms/studio/participants/a%C2%85", "", 400, "{participant}", "control");
+	refused("GET", "/v1/rooms/studio/participants/a%C2%85", "", 400, "{participant}",
+		"control");
 	refused("GET", "/v1/rooms/nowhere/participants", "", 404, "{room}", "no such");
 	refused("GET", "/v1/rooms/nowhere/participants/bob/tracks", "", 404, "{room}", "no such");
 }
@@ -620,7 +655,8 @@ TEST(a_subscription_is_paused_and_says_what_it_plays)
 	CHECK_EQ(rig.core.pauses[0].track, core_id_of(where2, 0));
 	refused("PATCH", path, "{\"muted\":true}", 422, "/muted", "");
 	/* A track is no subscription, and the other way round. */
-	CHECK_EQ(ask("GET", path_to("/v1/subscriptions/", id_of(where, true, 0)), "", "")->status, 404);
+	CHECK_EQ(ask("GET", path_to("/v1/subscriptions/", id_of(where, true, 0)), "", "")->status,
+		 404);
 	CHECK_EQ(ask("GET", path_to("/v1/tracks/", id_of(where2, false, 0)), "", "")->status, 404);
 }
 
@@ -635,9 +671,10 @@ TEST(what_ends_while_a_loop_is_asked_is_404)
 	rig.core.hold = true;
 	for (size_t i = 0; i < 3; i++) {
 		c[i] = client_new();
-		client_say(c[i], "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n%s", i == 1 ? "PATCH" : "GET",
-			   i == 2 ? path_to("/v1", where) : path,
-			   i == 1 ? JSON_TYPE "Content-Length: 14\r\n" : "", i == 1 ? "{\"muted\":true}" : "");
+		client_say(c[i], "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n%s",
+			   i == 1 ? "PATCH" : "GET", i == 2 ? path_to("/v1", where) : path,
+			   i == 1 ? JSON_TYPE "Content-Length: 14\r\n" : "",
+			   i == 1 ? "{\"muted\":true}" : "");
 		RIG_UNTIL(rig.core.reply_count == i + 1 || !client_poll(c[i]));
 		STOP_AFTER_OOM();
 	}
@@ -656,8 +693,10 @@ TEST(muting_holds_though_its_client_has_gone)
 	publish("/whip/studio?participant=ann", where, tag);
 	rig.core.hold = true;
 	c = client_new();
-	client_say(c, "PATCH /v1/tracks/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n" JSON_TYPE
-		      "Content-Length: 14\r\n\r\n{\"muted\":true}", id_of(where, true, 0));
+	client_say(c,
+		   "PATCH /v1/tracks/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n" JSON_TYPE
+		   "Content-Length: 14\r\n\r\n{\"muted\":true}",
+		   id_of(where, true, 0));
 	RIG_UNTIL(rig.core.reply_count == 1 || !client_poll(c));
 	STOP_AFTER_OOM();
 	client_close(c);
@@ -732,9 +771,11 @@ TEST(the_one_who_caps_is_named)
 
 TEST(sessions_are_listed_by_room_and_those_that_ended_newest_first)
 {
-	struct sl_core_event ev = {.type = SL_EV_CLOSED, .cause = SL_CLOSE_DTLS,
-				   .detail = "the peer's certificate is not the one whose fingerprint was "
-					     "signalled"};
+	struct sl_core_event ev = {
+		.type = SL_EV_CLOSED,
+		.cause = SL_CLOSE_DTLS,
+		.detail = "the peer's certificate is not the one whose fingerprint was "
+			  "signalled"};
 	const cJSON *v;
 
 	REST_RIG();
@@ -755,7 +796,8 @@ TEST(sessions_are_listed_by_room_and_those_that_ended_newest_first)
 	CHECK_EQ(cJSON_GetArraySize(at(v, "sessions")), 2);
 	CHECK_STR(text(v, "sessions/0/participant"), "bob");
 	CHECK_STR(text(v, "sessions/1/ended"), "DELETE by its client");
-	CHECK_EQ(cJSON_GetArraySize(at(get("/v1/sessions?state=closed&room=studio"), "sessions")), 1);
+	CHECK_EQ(cJSON_GetArraySize(at(get("/v1/sessions?state=closed&room=studio"), "sessions")),
+		 1);
 	v = get(path_to("/v1", where2));
 	CHECK_STR(text(v, "state"), "closed");
 	CHECK_STR(text(v, "diagnosis/cause"), "fingerprint_differs");
@@ -774,8 +816,10 @@ TEST(a_session_that_is_opening_has_no_statistics_yet)
 	REST_RIG();
 	rig.core.hold = true;
 	c = client_new();
-	client_say(c, "POST /whip/studio HTTP/1.1\r\nHost: 127.0.0.1\r\n" SDP_HEADERS
-		      "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	client_say(c,
+		   "POST /whip/studio HTTP/1.1\r\nHost: 127.0.0.1\r\n" SDP_HEADERS
+		   "Content-Length: %zu\r\n\r\n%s",
+		   strlen(body), body);
 	RIG_UNTIL(rig.core.count == 1 || !client_poll(c));
 	STOP_AFTER_OOM();
 	s = sl_pool_next(&rig.api->sessions, &cursor, NULL);
@@ -801,7 +845,8 @@ TEST(the_last_ends_of_sessions_are_kept_and_no_more)
 			(void)sl_fmt(where2, sizeof(where2), "/sessions/%s", s->id);
 		api_session_end(rig.api, s, "for the test");
 	}
-	CHECK_EQ(cJSON_GetArraySize(at(get("/v1/sessions?state=closed"), "sessions")), API_ENDED_MAX);
+	CHECK_EQ(cJSON_GetArraySize(at(get("/v1/sessions?state=closed"), "sessions")),
+		 API_ENDED_MAX);
 	CHECK_STR(text(answer_tree, "sessions/0/id"), where + strlen("/sessions/"));
 	CHECK_EQ(ask("GET", path_to("/v1", where2), "", "")->status, 404);
 }
@@ -826,7 +871,8 @@ TEST(t50_guessed_ids_find_nothing)
 	path[strlen(path) - 1] = 0;
 	CHECK_EQ(ask("GET", path, "", "")->status, 404);
 	CHECK_EQ(ask("GET", "/v1/tracks/", "", "")->status, 404);
-	CHECK_EQ(ask("GET", path_to("/v1/tracks/", where + strlen("/sessions/")), "", "")->status, 404);
+	CHECK_EQ(ask("GET", path_to("/v1/tracks/", where + strlen("/sessions/")), "", "")->status,
+		 404);
 	CHECK_EQ(ask("GET", path_to("/v1/sessions/", id_of(where, true, 0)), "", "")->status, 404);
 }
 
@@ -859,7 +905,8 @@ TEST(the_settings_of_a_room_hold_for_those_who_join)
 	publish_av(ann, NULL);
 	settle_all();
 	conf = &fake_core_track(&rig.core, transport_of(ann),
-				session_of(ann)->tracks[session_of(ann)->track_count - 1].mid)->conf;
+				session_of(ann)->tracks[session_of(ann)->track_count - 1].mid)
+			->conf;
 	CHECK_EQ(conf->kind, SL_VIDEO);
 	for (size_t i = 0; i < conf->codec_count; i++)
 		CHECK_EQ(conf->codecs[i].codec, SL_VP8);
@@ -1005,12 +1052,12 @@ static bool is_type(const cJSON *v, const char *type)
 {
 	if (strcmp(type, "integer") == 0)
 		return cJSON_IsNumber(v) && (double)(int64_t)v->valuedouble == v->valuedouble;
-	return strcmp(type, "object") == 0	? cJSON_IsObject(v)
-	       : strcmp(type, "array") == 0	? cJSON_IsArray(v)
-	       : strcmp(type, "string") == 0	? cJSON_IsString(v)
-	       : strcmp(type, "number") == 0	? cJSON_IsNumber(v)
-	       : strcmp(type, "boolean") == 0	? cJSON_IsBool(v)
-						: strcmp(type, "null") == 0 && cJSON_IsNull(v);
+	return strcmp(type, "object") == 0    ? cJSON_IsObject(v)
+	       : strcmp(type, "array") == 0   ? cJSON_IsArray(v)
+	       : strcmp(type, "string") == 0  ? cJSON_IsString(v)
+	       : strcmp(type, "number") == 0  ? cJSON_IsNumber(v)
+	       : strcmp(type, "boolean") == 0 ? cJSON_IsBool(v)
+					      : strcmp(type, "null") == 0 && cJSON_IsNull(v);
 }
 
 static bool type_fits(const cJSON *type, const cJSON *v)
@@ -1044,7 +1091,8 @@ static bool object_fits(const cJSON *schema, const cJSON *v, const char *where_a
 {
 	const cJSON *properties = cJSON_GetObjectItemCaseSensitive(schema, "properties");
 	const cJSON *required = cJSON_GetObjectItemCaseSensitive(schema, "required"), *one;
-	bool closed = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(schema, "additionalProperties"));
+	bool closed =
+		cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(schema, "additionalProperties"));
 
 	cJSON_ArrayForEach(one, required) if (!has(v, one->valuestring))
 	{
@@ -1060,7 +1108,8 @@ static bool object_fits(const cJSON *schema, const cJSON *v, const char *where_a
 			complain(where_at, "is not described to have", one->string);
 			return false;
 		}
-		(void)sl_fmt(deeper, sizeof(deeper), "%s/%s", where_at ? where_at : "", one->string);
+		(void)sl_fmt(deeper, sizeof(deeper), "%s/%s", where_at ? where_at : "",
+			     one->string);
 		if (p && !fits(p, one, where_at ? deeper : NULL))
 			return false;
 	}
@@ -1140,15 +1189,19 @@ static void check_answer(const char *template, const char *method, const struct 
 	const cJSON *ref, *content, *v;
 
 	for (size_t i = 0; i <= strlen(method); i++)
-		lower[i] = (char)(method[i] >= 'A' && method[i] <= 'Z' ? method[i] + 32 : method[i]);
+		lower[i] =
+			(char)(method[i] >= 'A' && method[i] <= 'Z' ? method[i] + 32 : method[i]);
 	(void)sl_fmt(code, sizeof(code), "%d", a->status);
-	op = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(op, template), lower);
-	response = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(op, "responses"), code);
+	op = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(op, template),
+					      lower);
+	response = cJSON_GetObjectItemCaseSensitive(
+		cJSON_GetObjectItemCaseSensitive(op, "responses"), code);
 	if (!response)
-		sl_test_failed(__FILE__, __LINE__, "%s %s: %s is not described: %s", method, template, code,
-			       a->body);
+		sl_test_failed(__FILE__, __LINE__, "%s %s: %s is not described: %s", method,
+			       template, code, a->body);
 	ref = cJSON_GetObjectItemCaseSensitive(response, "$ref");
-	content = cJSON_GetObjectItemCaseSensitive(ref ? resolve(ref->valuestring) : response, "content");
+	content = cJSON_GetObjectItemCaseSensitive(ref ? resolve(ref->valuestring) : response,
+						   "content");
 	if (!has(response, "seen"))
 		(void)cJSON_AddTrueToObject(response, "seen");
 	STOP_AFTER_OOM();
@@ -1169,7 +1222,7 @@ static void fill_in(const char *template, char *out, size_t cap)
 {
 	struct sl_buf b = sl_buf(out, cap);
 
-	for (; *template; template++)
+	for (; *template; template ++)
 		if (strncmp(template, "{room}", 6) == 0) {
 			sl_buf_z(&b, "studio");
 			template += 5;
@@ -1187,8 +1240,8 @@ static void fill_in(const char *template, char *out, size_t cap)
 
 /* One request, whose answer must have that status and be as described. tail: what follows the
  * path; instead: another path. */
-static void probe(const char *method, const char *template, const char *instead, const char *headers,
-		  const char *body, int want)
+static void probe(const char *method, const char *template, const char *instead,
+		  const char *headers, const char *body, int want)
 {
 	const struct answer *a;
 	char path[256];
@@ -1196,8 +1249,8 @@ static void probe(const char *method, const char *template, const char *instead,
 	fill_in(instead ? instead : template, path, sizeof(path));
 	a = ask(method, path, headers, body);
 	if (a->status != want)
-		sl_test_failed(__FILE__, __LINE__, "%s %s: %d, want %d: %s", method, path, a->status, want,
-			       a->body);
+		sl_test_failed(__FILE__, __LINE__, "%s %s: %d, want %d: %s", method, path,
+			       a->status, want, a->body);
 	check_answer(template, method, a);
 }
 
@@ -1260,7 +1313,8 @@ static void probe_thing(const char *template, const char *body)
 {
 	char none[64];
 
-	(void)sl_fmt(none, sizeof(none), "%.*s0123456789012345678901", (int)(strlen(template) - 4), template);
+	(void)sl_fmt(none, sizeof(none), "%.*s0123456789012345678901", (int)(strlen(template) - 4),
+		     template);
 	probe("GET", template, NULL, "", "", 200);
 	probe("GET", template, none, "", "", 404);
 	probe_bodies("PATCH", template, body, 200);
@@ -1309,11 +1363,13 @@ static void check_all_seen(void)
 	{
 		int code = (int)strtol(response->string, NULL, 10);
 
-		if (has(response, "seen") || code == 401 || code == 403 || code == 503 || code == 101)
+		if (has(response, "seen") || code == 401 || code == 403 || code == 503 ||
+		    code == 101)
 			continue;
 		if (strcmp(path->string, "/v1/events") == 0)
 			continue;
-		sl_test_failed(__FILE__, __LINE__, "%s %s: no %d was seen", op->string, path->string, code);
+		sl_test_failed(__FILE__, __LINE__, "%s %s: no %d was seen", op->string,
+			       path->string, code);
 	}
 }
 
