@@ -222,7 +222,12 @@ static void send_over(struct sim_peer *sp, struct sim_link *l, struct sim_dgram 
 
 struct sl_addr sim_server(unsigned loop)
 {
-	return sl_addr_v4(192, 0, 2, 1, (uint16_t)(PORT + loop));
+	uint16_t port = (uint16_t)(PORT + loop);
+
+	if (sim.conf.ipv6)
+		return (struct sl_addr){
+			.ip = {0x20, 1, 0x0d, 0xb8, [15] = 1}, .port = port, .family = 6};
+	return sl_addr_v4(192, 0, 2, 1, port);
 }
 
 void sim_up(void *arg, const struct sl_path *path, const uint8_t *data, size_t len)

@@ -27,6 +27,7 @@ struct sim_link {
 struct sim_conf {
 	unsigned loops; /* 0: two */
 	uint64_t seed;
+	bool ipv6; /* all addresses, else IPv4 */
 	bool fixed_keys; /* no handshakes: keys are given, with transform `impl` */
 	enum sl_srtp_impl impl;
 	uint32_t max_handshakes, max_packets, max_transports; /* 0: enough */

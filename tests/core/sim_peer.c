@@ -15,8 +15,20 @@ static struct sl_addr public_addr(struct sim *s)
 {
 	uint32_t n = (uint32_t)s->serial++;
 
+	if (s->conf.ipv6)
+		return (struct sl_addr){
+			.ip = {0x20, 1, 0x0d, 0xb8, 0, 1, [14] = (uint8_t)(n >> 8), (uint8_t)n},
+			.port = (uint16_t)(20000 + n % 40000),
+			.family = 6};
 	return sl_addr_v4(198, 51, (uint8_t)(100 + n / 250 % 100), (uint8_t)(1 + n % 250),
 			  (uint16_t)(20000 + n % 40000));
+}
+
+static struct sl_addr private_addr(const struct sim *s)
+{
+	if (s->conf.ipv6)
+		return (struct sl_addr){.ip = {0xfd, [15] = 2}, .port = 5000, .family = 6};
+	return sl_addr_v4(10, 0, 0, 2, 5000);
 }
 
 struct sim_peer *sim_peer(struct sim *s, unsigned loop)
@@ -42,7 +54,7 @@ struct sim_peer *sim_peer(struct sim *s, unsigned loop)
 	}
 	sp->peer_conf = (struct peer_conf){.rng = &s->peer_rng,
 					   .cert = sim_cert(),
-					   .local = sl_addr_v4(10, 0, 0, 2, 5000),
+					   .local = private_addr(s),
 					   .remote_lite = true,
 					   .rsize = true,
 					   .clock_us = 7777777 * (int64_t)(sp->number + 1),

@@ -142,29 +142,49 @@ TEST(reordering_and_duplication_make_no_duplicates_and_no_spurious_requests)
 
 /* NAT gives the publisher, then the player, another address: its next consent check shows it, its
  * media moves the pair. */
+static void move_both(struct call *c)
+{
+	uint64_t decoded;
+
+	call_connect(c);
+	sim_run(c->s, 3 * SL_SEC);
+	sim_rebind(c->a);
+	sim_run(c->s, 8 * SL_SEC);
+	check_goes_on(c);
+	decoded = c->screen->decoded;
+	sim_rebind(c->b);
+	sim_run(c->s, 8 * SL_SEC);
+	check_goes_on(c);
+	CHECK(c->screen->decoded > decoded + 30);
+	CHECK(sl_addr_eq(&sl_ice_path(&sim_transport(c->a)->ice)->remote, &c->a->addr));
+	CHECK(sl_addr_eq(&sl_ice_path(&sim_transport(c->b)->ice)->remote, &c->b->addr));
+	CHECK_EQ(sim_events(c->s, SL_EV_CLOSED, 0), 0);
+	/* Long after the verification checks it is still there. */
+	sim_run(c->s, 5 * SL_SEC);
+	check_goes_on(c);
+}
+
 TEST(a_call_survives_a_change_of_address)
 {
 	struct call c;
-	uint64_t decoded;
 
 	sim_no_oom();
 	c = call_new(&(struct sim_conf){.seed = 7}, 0);
-	call_connect(&c);
-	sim_run(c.s, 3 * SL_SEC);
-	sim_rebind(c.a);
-	sim_run(c.s, 8 * SL_SEC);
-	check_goes_on(&c);
-	decoded = c.screen->decoded;
-	sim_rebind(c.b);
-	sim_run(c.s, 8 * SL_SEC);
-	check_goes_on(&c);
-	CHECK(c.screen->decoded > decoded + 30);
-	CHECK(sl_addr_eq(&sl_ice_path(&sim_transport(c.a)->ice)->remote, &c.a->addr));
-	CHECK(sl_addr_eq(&sl_ice_path(&sim_transport(c.b)->ice)->remote, &c.b->addr));
-	CHECK_EQ(sim_events(c.s, SL_EV_CLOSED, 0), 0);
-	/* Long after the verification checks it is still there. */
-	sim_run(c.s, 5 * SL_SEC);
-	check_goes_on(&c);
+	move_both(&c);
+	call_end(&c);
+}
+
+/* Checks, handshake, media and the move: no address of the other family anywhere. */
+TEST(a_call_over_ipv6_connects_plays_and_survives_a_change_of_address)
+{
+	struct call c;
+
+	sim_no_oom();
+	c = call_new(&(struct sim_conf){.seed = 18, .ipv6 = true}, 0);
+	move_both(&c);
+	CHECK_EQ(sl_ice_path(&sim_transport(c.a)->ice)->remote.family, 6);
+	CHECK_EQ(sl_ice_path(&sim_transport(c.b)->ice)->remote.family, 6);
+	CHECK(c.screen->decoded > 500 && c.ear->packets > 900);
 	call_end(&c);
 }
 
@@ -259,8 +279,8 @@ TEST(a_call_survives_an_ice_restart)
 TEST(peers_may_be_dtls_client_or_server_and_the_agent_full_or_lite)
 {
 	sim_no_oom();
-	for (unsigned how = 0; how < 4; how++) {
-		struct sim *s = sim_new(&(struct sim_conf){.seed = 10 + how});
+	for (unsigned how = 0; how < 5; how++) { /* the last: a full agent with IPv6 */
+		struct sim *s = sim_new(&(struct sim_conf){.seed = 10 + how, .ipv6 = how == 4});
 		struct sim_peer *sp = sim_peer(s, how & 1);
 		struct peer_source *camera = sim_sends(sp, SL_VP8, 0);
 
