@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/load.h — can this loop keep up, and what does it give up first if not? See load.c. */
+#ifndef SL_CORE_LOAD_H
+#define SL_CORE_LOAD_H
+#include "core/base/base.h"
+
+enum { SL_LOAD_PARTS = 8 }; /* video is withheld from so many eighths of its subscribers */
+
+struct sl_load {
+	bool busy;     /* no new sessions */
+	unsigned shed; /* 0 to SL_LOAD_PARTS: video goes only to subscribers whose number
+			* modulo SL_LOAD_PARTS is not below */
+	/* inside */
+	int64_t window_us; /* when the present window began */
+	int64_t least_us;  /* least wait seen in it; 0: none */
+	int64_t calm_us;   /* since when there was no queue, or when the last step back was */
+};
+
+void sl_load_init(struct sl_load *l, int64_t now_us);
+/* The oldest datagram of a wake-up had waited so long in the socket. */
+void sl_load_waited(struct sl_load *l, int64_t wait_us);
+/* To be called at least every 100 ms while busy, and with every wake-up. True when busy or shed
+ * changed. */
+bool sl_load_tick(struct sl_load *l, int64_t now_us);
+#endif
