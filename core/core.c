@@ -361,6 +361,7 @@ int sl_core_open(struct sl_core *c, unsigned loop, const struct sl_transport_con
 		return SL_ENOMEM;
 	}
 	*cmd->conf = *conf;
+	sl_hs_expect(c->hs_pool, sl_now_us());
 	return post(c, loop, cmd, fn, arg);
 }
 
@@ -642,5 +643,5 @@ uint16_t sl_core_port(const struct sl_core *c, unsigned loop)
 
 int64_t sl_core_handshake_wait_us(const struct sl_core *c)
 {
-	return sl_hs_wait_us(c->hs_pool);
+	return sl_hs_wait_us(c->hs_pool, sl_now_us());
 }

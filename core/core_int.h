@@ -151,6 +151,7 @@ struct sl_hs {
 	enum sl_dtls_cause cause;
 	int64_t deadline_us;
 	uint32_t dropped, restarts;
+	int64_t spent_us;                       /* in all steps so far */
 	bool keys_taken;
 	struct sl_dtls_records records;
 	struct sl_srtp_key *rx_key, *tx_key;
@@ -174,7 +175,11 @@ void sl_hs_pool_free(struct sl_hs_pool *p);     /* joins; unfinished jobs are dr
 bool sl_hs_submit(struct sl_hs_pool *p, unsigned loop, struct sl_hs *hs);
 /* Finished jobs of this loop, one at a time; NULL when there are none. */
 struct sl_hs *sl_hs_finished(struct sl_hs_pool *p, unsigned loop);
-int64_t sl_hs_wait_us(const struct sl_hs_pool *p);
+/* Control thread: a session was taken in whose handshake will come. */
+void sl_hs_expect(struct sl_hs_pool *p, int64_t now_us);
+/* How long a session that is taken in now will wait for its handshake: what waits already, or what
+ * was taken in within the last second and has not come yet. */
+int64_t sl_hs_wait_us(const struct sl_hs_pool *p, int64_t now_us);
 
 /* ================= relay: between loops ================= */
 enum sl_relay_type {

@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 enum { QUEUE = 1024, NICE = 10 };
+/* A session's handshake is due some 10 to 100 ms after its offer: one that has not come within a
+ * second is not counted on, so that those who never connect block nobody for long. */
+enum { EXPECT_SLOTS = 10, EXPECT_SLOT_US = 100 * SL_MS };
 
 struct sl_hs_pool {
 	struct sl_hs_pool_conf conf;
@@ -26,9 +29,16 @@ struct sl_hs_pool {
 	} workers[SL_CORE_LOOPS_MAX];
 	unsigned started;
 	bool stop;
-	uint32_t waiting; /* jobs submitted and not finished */
-	uint32_t step_us; /* smoothed cost of a step */
-	unsigned next;	  /* loop to look at first, in turn */
+	uint32_t waiting;  /* jobs submitted and not finished */
+	uint32_t step_us;  /* smoothed cost of a step */
+	uint32_t whole_us; /* and of a whole handshake */
+	uint32_t done;	   /* handshakes that came to their end */
+	unsigned next;	   /* loop to look at first, in turn */
+	/* the control thread's: sessions taken in, by tenths of a second */
+	struct {
+		int64_t since_us;
+		uint32_t sessions, done; /* done: before */
+	} expected[EXPECT_SLOTS];
 };
 
 /* ---- one step ---- */
@@ -124,6 +134,26 @@ static void give_back(struct sl_hs_pool *p, struct sl_hs *hs)
 	p->conf.wake(p->conf.arg, loop);
 }
 
+static void smooth(uint32_t *at, int64_t value)
+{
+	SL_STORE(at, (uint32_t)((SL_LOAD(at) * UINT64_C(7) + (uint64_t)value) / 8));
+}
+
+static void learn(struct sl_hs_pool *p, struct sl_hs *hs, int64_t took_us)
+{
+	bool ended = hs->state == SL_DTLS_CONNECTED || hs->state == SL_DTLS_FAILED;
+
+	smooth(&p->step_us, took_us);
+	if (hs->spent_us < 0) /* a context that only answers retransmissions */
+		return;
+	hs->spent_us += took_us;
+	if (!ended)
+		return;
+	smooth(&p->whole_us, hs->spent_us);
+	__atomic_add_fetch(&p->done, 1, __ATOMIC_RELAXED);
+	hs->spent_us = -1;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -146,8 +176,7 @@ static void *work(void *arg)
 		began_us = sl_now_us();
 		sl_hs_run(hs, &w->rng);
 		took_us = sl_now_us() - began_us;
-		SL_STORE(&p->step_us,
-			 (uint32_t)((SL_LOAD(&p->step_us) * 7 + (uint64_t)took_us) / 8));
+		learn(p, hs, took_us);
 		give_back(p, hs);
 	}
 	return NULL;
@@ -188,6 +217,7 @@ int sl_hs_pool_new(const struct sl_hs_pool_conf *conf, struct sl_hs_pool **out)
 		return SL_ENOMEM;
 	p->conf = *conf;
 	p->step_us = 2000;
+	p->whole_us = 6000;
 	pthread_mutex_init(&p->take, NULL);
 	pthread_mutex_init(&p->give, NULL);
 	sem_init(&p->jobs, 0, 0);
@@ -248,7 +278,39 @@ struct sl_hs *sl_hs_finished(struct sl_hs_pool *p, unsigned loop)
 	return hs;
 }
 
-int64_t sl_hs_wait_us(const struct sl_hs_pool *p)
+void sl_hs_expect(struct sl_hs_pool *p, int64_t now_us)
 {
-	return (int64_t)SL_LOAD(&p->waiting) * SL_LOAD(&p->step_us) / SL_MAX(p->conf.threads, 1u);
+	int64_t slot = now_us / EXPECT_SLOT_US;
+	size_t i = (size_t)slot % EXPECT_SLOTS;
+
+	if (p->expected[i].since_us != slot * EXPECT_SLOT_US) {
+		p->expected[i].since_us = slot * EXPECT_SLOT_US;
+		p->expected[i].sessions = 0;
+		p->expected[i].done = SL_LOAD(&p->done);
+	}
+	p->expected[i].sessions++;
+}
+
+/* Taken in within the last second, less those that came to their end since. */
+static uint32_t still_to_come(const struct sl_hs_pool *p, int64_t now_us)
+{
+	uint32_t done = SL_LOAD(&p->done);
+	uint32_t since = 0;
+	uint32_t sessions = 0;
+
+	for (size_t i = 0; i < EXPECT_SLOTS; i++) {
+		if (now_us - p->expected[i].since_us >= EXPECT_SLOTS * EXPECT_SLOT_US)
+			continue;
+		sessions += p->expected[i].sessions;
+		since = SL_MAX(since, done - p->expected[i].done);
+	}
+	return sessions > since ? sessions - since : 0;
+}
+
+int64_t sl_hs_wait_us(const struct sl_hs_pool *p, int64_t now_us)
+{
+	int64_t here_us = (int64_t)SL_LOAD(&p->waiting) * SL_LOAD(&p->step_us);
+	int64_t to_come_us = (int64_t)still_to_come(p, now_us) * SL_LOAD(&p->whole_us);
+
+	return SL_MAX(here_us, to_come_us) / SL_MAX(p->conf.threads, 1u);
 }

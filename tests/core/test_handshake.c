@@ -120,7 +120,7 @@ TEST(jobs_come_back_to_the_loop_they_are_of_with_their_datagrams)
 	}
 	for (unsigned i = 0; i < LOOPS; i++)
 		CHECK(sl_hs_finished(rig.pool, i) == NULL);
-	CHECK_EQ(sl_hs_wait_us(rig.pool), 0);
+	CHECK_EQ(sl_hs_wait_us(rig.pool, 0), 0);
 }
 
 /* What one end sent goes to the other, which then has a step. */
@@ -176,12 +176,12 @@ TEST(estimated_wait_grows_with_the_jobs_that_wait)
 	rig_init();
 	DEFER(rig_end, &rig);
 	TRY(rig_start(0));
-	CHECK_EQ(sl_hs_wait_us(rig.pool), 0);
+	CHECK_EQ(sl_hs_wait_us(rig.pool, 0), 0);
 	for (int64_t i = 1, last_us = 0; i <= 100; i++) {
 		int64_t wait_us;
 
 		CHECK(sl_hs_submit(rig.pool, 2, &rig.jobs[0]));
-		wait_us = sl_hs_wait_us(rig.pool);
+		wait_us = sl_hs_wait_us(rig.pool, 0);
 		CHECK(wait_us > last_us);
 		last_us = wait_us;
 	}
@@ -200,4 +200,56 @@ TEST(stop_with_jobs_in_flight_leaves_them_to_their_owners)
 		rig_end(&rig);
 		rig_init(); /* what is deferred finds an empty one */
 	}
+}
+
+TEST(sessions_taken_in_count_before_their_handshakes_come)
+{
+	int64_t one_us;
+
+	rig_init();
+	DEFER(rig_end, &rig);
+	TRY(rig_start(0));
+	sl_hs_expect(rig.pool, 9 * SL_SEC);
+	one_us = sl_hs_wait_us(rig.pool, 9 * SL_SEC);
+	CHECK(one_us > 0);
+	for (int i = 1; i < 50; i++)
+		sl_hs_expect(rig.pool, 9 * SL_SEC + i * 10 * SL_MS);
+	CHECK_EQ(sl_hs_wait_us(rig.pool, 9 * SL_SEC + 490 * SL_MS), 50 * one_us);
+}
+
+TEST(sessions_whose_handshake_never_comes_are_forgotten_within_a_second)
+{
+	rig_init();
+	DEFER(rig_end, &rig);
+	TRY(rig_start(0));
+	for (int i = 0; i < 1000; i++)
+		sl_hs_expect(rig.pool, 9 * SL_SEC + i * SL_MS);
+	CHECK(sl_hs_wait_us(rig.pool, 10 * SL_SEC) > 0);
+	CHECK_EQ(sl_hs_wait_us(rig.pool, 11 * SL_SEC), 0);
+}
+
+TEST(a_handshake_that_is_done_is_waited_for_no_more)
+{
+	struct sl_hs *end[2] = {&rig.jobs[0], &rig.jobs[1]};
+
+	rig_init();
+	DEFER(rig_end, &rig);
+	TRY(rig_start(1));
+	TRY(new_job(end[0], 0, true));
+	TRY(new_job(end[1], 1, false));
+	for (int i = 0; i < 3; i++)
+		sl_hs_expect(rig.pool, 9 * SL_SEC);
+	for (unsigned turn = 0; !end[0]->keys_taken || !end[1]->keys_taken; turn++) {
+		struct sl_hs *hs = end[turn % 2];
+
+		CHECK(turn < 20);
+		CHECK(sl_hs_wait_us(rig.pool, 9 * SL_SEC) > 0);
+		CHECK(sl_hs_submit(rig.pool, hs->loop, hs));
+		CHECK(finished(hs->loop) == hs);
+		pass_on(hs, end[!(turn % 2)]);
+	}
+	CHECK(sl_hs_wait_us(rig.pool, 9 * SL_SEC) > 0); /* of three two are done */
+	sl_hs_expect(rig.pool, 9 * SL_SEC + 500 * SL_MS);
+	CHECK_EQ(sl_hs_wait_us(rig.pool, 10 * SL_SEC + 100 * SL_MS) > 0, 1);
+	CHECK_EQ(sl_hs_wait_us(rig.pool, 10 * SL_SEC + 500 * SL_MS), 0);
 }
