@@ -123,6 +123,19 @@ fuzz:                                         ## each fuzz target for FUZZ_TIME 
 			-artifact_prefix=$(BUILD)/fuzz/crash-$$f- $(BUILD)/fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
 	done
 
+# The cipher is left out: the program stands in for it.
+$(B)/micro_forward: $(B)/bench/micro_forward.o $(call libs,core)
+	$(CC) $(CFLAGS) $^ -o $@ -Wl,--wrap=sl_srtp_seal,--wrap=sl_srtp_open $(call links,core)
+
+bench-micro-forward: $(B)/micro_forward       ## instructions per forwarded packet, by callgrind
+	@for n in 50 100; do \
+		packets=$$(valgrind -q --tool=callgrind --collect-atstart=no --toggle-collect=measured \
+			--callgrind-out-file=$(B)/micro_forward.$$n.out $(B)/micro_forward $$n) && \
+		awk -v n=$$n -v packets=$$packets '/^(summary|totals):/ { count = $$2 } END { \
+			printf "micro_forward: %d players: %.1f instructions per forwarded packet\n", n, count / packets }' \
+			$(B)/micro_forward.$$n.out || exit 1; \
+	done
+
 list-modules:
 	@echo $(MODULES)
 list-fuzz:
@@ -153,6 +166,6 @@ clean:                                        ## remove what was built
 help:                                         ## this list
 	@awk -F'[:#]+' '/^[a-z_.-]+:.*##/ {printf "  %-24s%s\n", $$1, $$NF}' Makefile
 
-.PHONY: all help run test check asan tsan soak fuzz format tidy install clean layers compile_commands.json list-modules list-fuzz
+.PHONY: all help run test check asan tsan soak fuzz bench-micro-forward format tidy install clean layers compile_commands.json list-modules list-fuzz
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
