@@ -112,7 +112,10 @@ class Session {
 		}
 		await this.pc.setRemoteDescription({ type: 'answer', sdp: this.answer });
 		this.ready = true;
-		this.flush();
+		if (this.pc.connectionState === 'failed')
+			this.recover();
+		else
+			this.flush();
 	}
 
 	candidate(c) {
@@ -176,6 +179,8 @@ class Session {
 	}
 
 	async recover() {
+		if (!this.location)     // not answered yet: open() looks again
+			return;
 		this.tell('connecting', 'The connection was lost. Trying another way…');
 		try {
 			await this.restartIce();
