@@ -20,4 +20,5 @@ ip -6 addr add fd99::1/64 dev media0 nodad 2>/dev/null || true
 ip link set media1 up
 ip link set media0 up
 ip route add default via 10.99.0.2 dev media0
+ip -6 route add default via fd99::2 dev media0 2>/dev/null || true
 exec "$@"

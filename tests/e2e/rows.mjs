@@ -91,6 +91,13 @@ async function restartIce(tab, card) {
 	});
 }
 
+// In the page: where it sends to.
+async function farEnd(card) {
+	const stats = await window.sluice.page[card].pc.getStats();
+	const used = [...stats.values()].find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
+	return stats.get(used.remoteCandidateId).address;
+}
+
 // A page of another origin: nothing but the two lines that a stranger's page would have.
 async function foreignPage(t) {
 	const server = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<!DOCTYPE html><title>elsewhere</title>'));
@@ -214,6 +221,20 @@ const paths = [
 		async run(t) {
 			await pair(t, 'chromium', 'chromium', 'synthetic=1', '--loops=2');
 			check((await t.sluice.metrics()).sluice_relay_out_total > 0, 'nothing went from loop to loop');
+		},
+	},
+	{
+		name: 'ipv6-only',
+		needs: [chromium, firefox],
+		async run(t) {
+			const { publisher, player } = await pair(t, 'chromium', 'chromium', 'synthetic=1', '--http.bind=::1', '--media.bind=fd99::1');
+			const second = await t.tab('firefox');
+			await second.press('play');
+			await second.untilDecoded();
+			for (const [tab, card] of [[publisher, 'publish'], [player, 'play'], [second, 'play']]) {
+				const address = await tab.evaluate(farEnd, card);
+				check(address === 'fd99::1', `${tab.kind} sends to ${address}`);
+			}
 		},
 	},
 	{
