@@ -152,8 +152,11 @@ static bool make_room(struct sl_api *api, const struct api_conn *c)
 /* Said without reading and without the library. Where TLS is spoken it would not be understood. */
 static void refuse(struct sl_api *api, int fd)
 {
-	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: "
-				   "0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n";
+	static const char text[] =
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+		"Content-Length: 115\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
+		"{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+		"\"detail\":\"too many connections: try again later\"}\n";
 
 	api->refused_conns++;
 	if (!api->conf->http.cert[0])

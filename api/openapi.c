@@ -15,6 +15,7 @@ enum {
 	E415 = 32,
 	E422 = 64,
 	E503 = 128,
+	E426 = 256,
 	E_BODY = E400 | E413 | E415 | E422 | E503
 };
 
@@ -42,7 +43,7 @@ static const struct operation operations[] = {
 	 &api_object_room, 200, 0, &api_object_room, E_BODY | E404 | E412},
 	{"/v1/rooms/{room}", "delete", "deleteRoom", "Ends a room and everybody's session in it",
 	 "", NULL,
-	 204, 0, NULL, E400 | E404},
+	 204, 0, NULL, E400 | E404 | E503},
 	{"/v1/rooms/{room}/participants", "get", "listParticipants",
 	 "Who is in a room, in order of their names",
 	 "limit after ", NULL, 200, 0, &api_object_participant_list, E400 | E404 | E503},
@@ -51,7 +52,7 @@ static const struct operation operations[] = {
 	 200, 0, &api_object_participant, E400 | E404 | E503},
 	{"/v1/rooms/{room}/participants/{participant}", "delete", "removeParticipant",
 	 "Kicks somebody out; nothing keeps them from coming back",
-	 "", NULL, 204, 0, NULL, E400 | E404},
+	 "", NULL, 204, 0, NULL, E400 | E404 | E503},
 	{"/v1/rooms/{room}/participants/{participant}/tracks", "get", "listTracks",
 	 "What somebody sends", "", NULL,
 	 200, 0, &api_object_track_list, E400 | E404 | E503},
@@ -101,6 +102,7 @@ static const struct {
 	{E415, 415, "the Content-Type is not application/json"},
 	{E422, 422,
 	 "a field is unknown, missing, of the wrong type or out of range: `field` names it"},
+	{E426, 426, "this path is a WebSocket"},
 	{E503, 503,
 	 "a limit is reached, or a media loop is busy: Retry-After says when to try again"},
 };
@@ -213,6 +215,28 @@ static void put_parameters(struct api_json_out *o, const struct operation *op)
 	api_json_close_array(o);
 }
 
+static void put_header(struct api_json_out *o, const char *name, const char *help)
+{
+	api_json_open_object(o, name);
+	api_json_put_z(o, "description", help);
+	api_json_put_bool(o, "required", true);
+	api_json_open_object(o, "schema");
+	api_json_put_z(o, "type", "string");
+	api_json_close_object(o);
+	api_json_close_object(o);
+}
+
+static void put_ok_headers(struct api_json_out *o, const struct operation *op, int status)
+{
+	if (op->result != &api_object_room)
+		return;
+	api_json_open_object(o, "headers");
+	put_header(o, "ETag", "revision of what can be set, for If-Match");
+	if (status == 201)
+		put_header(o, "Location", "path of the room");
+	api_json_close_object(o);
+}
+
 static void put_ok(struct api_json_out *o, const struct operation *op, int status)
 {
 	char text[8];
@@ -220,26 +244,32 @@ static void put_ok(struct api_json_out *o, const struct operation *op, int statu
 	(void)sl_fmt(text, sizeof(text), "%d", status);
 	api_json_open_object(o, text);
 	api_json_put_z(o, "description", api_status_text(status));
+	put_ok_headers(o, op, status);
 	if (op->result)
 		put_content(o, "application/json", op->result->name);
 	api_json_close_object(o);
 }
 
-static void put_responses(struct api_json_out *o, const struct operation *op)
+static void put_problem_refs(struct api_json_out *o, unsigned bits)
 {
 	char status[8], name[16];
 
-	api_json_open_object(o, "responses");
-	put_ok(o, op, op->ok);
-	if (op->ok_too)
-		put_ok(o, op, op->ok_too);
 	for (size_t i = 0; i < SL_COUNT(problems); i++) {
-		if (problems[i].bit && !(op->problems & problems[i].bit))
+		if (problems[i].bit && !(bits & problems[i].bit))
 			continue;
 		(void)sl_fmt(status, sizeof(status), "%d", problems[i].status);
 		(void)sl_fmt(name, sizeof(name), "Problem%d", problems[i].status);
 		put_ref(o, status, "responses", name);
 	}
+}
+
+static void put_responses(struct api_json_out *o, const struct operation *op)
+{
+	api_json_open_object(o, "responses");
+	put_ok(o, op, op->ok);
+	if (op->ok_too)
+		put_ok(o, op, op->ok_too);
+	put_problem_refs(o, op->problems);
 	api_json_close_object(o);
 }
 
@@ -268,6 +298,11 @@ static void put_problems(struct api_json_out *o)
 		(void)sl_fmt(name, sizeof(name), "Problem%d", problems[i].status);
 		api_json_open_object(o, name);
 		api_json_put_z(o, "description", problems[i].text);
+		if (problems[i].status == 503) {
+			api_json_open_object(o, "headers");
+			put_header(o, "Retry-After", "seconds after which to try again");
+			api_json_close_object(o);
+		}
 		put_content(o, "application/problem+json", api_object_problem.name);
 		api_json_close_object(o);
 	}
@@ -276,17 +311,71 @@ static void put_problems(struct api_json_out *o)
 
 /* ================= streams: not JSON over HTTP, but a reader has to find them ================= */
 
+/* clang-format off */
 static const struct {
 	const char *path, *id, *summary, *type;
+	unsigned problems;
 } streams[] = {
 	{"/v1/events", "followEvents",
 	 "What happens, as server-sent events (Last-Event-ID resumes), or by upgrade to WebSocket: "
-	 "see "
-	 "docs/events.md",
-	 "text/event-stream"},
+	 "see docs/events.md",
+	 "text/event-stream", E400 | E503},
 	{"/v1/rooms/{room}/join", "joinRoom",
-	 "Upgrade to WebSocket: joining a room, with signalling; see docs/join.md", NULL},
+	 "Upgrade to WebSocket: joining a room, with signalling; see docs/join.md",
+	 NULL, E400 | E426 | E503},
 };
+
+/* Query parameters of the streams, by their place in the table above. */
+static const struct {
+	const char *name, *help;
+	size_t stream;
+} stream_parameters[] = {
+	{"room",          "only those of this room", 0},
+	{"last_event_id", "the last event that was seen; the header Last-Event-ID goes before", 0},
+	{"access_token",  "the token, where headers cannot be set", 0},
+	{"participant",   "who joins; a name is chosen when it is not said", 1},
+	{"resume",        "token of welcome: the same session goes on", 1},
+	{"replace",       "token of welcome: a new session in place of that one", 1},
+	{"access_token",  "the token, where headers cannot be set", 1},
+};
+/* clang-format on */
+
+static void put_stream_parameters(struct api_json_out *o, size_t stream)
+{
+	api_json_open_array(o, "parameters");
+	if (strstr(streams[stream].path, "{room}"))
+		put_parameter(o, 0);
+	for (size_t i = 0; i < SL_COUNT(stream_parameters); i++) {
+		if (stream_parameters[i].stream != stream)
+			continue;
+		api_json_open_object(o, NULL);
+		api_json_put_z(o, "name", stream_parameters[i].name);
+		api_json_put_z(o, "in", "query");
+		api_json_put_z(o, "description", stream_parameters[i].help);
+		api_json_put_bool(o, "required", false);
+		api_json_open_object(o, "schema");
+		api_json_put_z(o, "type", "string");
+		api_json_close_object(o);
+		api_json_close_object(o);
+	}
+	api_json_close_array(o);
+}
+
+static void put_stream_ok(struct api_json_out *o, const char *type)
+{
+	api_json_open_object(o, "101");
+	api_json_put_z(o, "description", "WebSocket");
+	api_json_close_object(o);
+	if (!type)
+		return;
+	api_json_open_object(o, "200");
+	api_json_put_z(o, "description", "a stream without an end");
+	api_json_open_object(o, "content");
+	api_json_open_object(o, type);
+	api_json_close_object(o);
+	api_json_close_object(o);
+	api_json_close_object(o);
+}
 
 static void put_stream(struct api_json_out *o, size_t i)
 {
@@ -294,22 +383,10 @@ static void put_stream(struct api_json_out *o, size_t i)
 	api_json_open_object(o, "get");
 	api_json_put_z(o, "operationId", streams[i].id);
 	api_json_put_z(o, "summary", streams[i].summary);
-	api_json_open_array(o, "parameters");
-	put_parameter(o, strstr(streams[i].path, "{room}") ? 0 : 5);
-	api_json_close_array(o);
+	put_stream_parameters(o, i);
 	api_json_open_object(o, "responses");
-	api_json_open_object(o, "101");
-	api_json_put_z(o, "description", "WebSocket");
-	api_json_close_object(o);
-	if (streams[i].type) {
-		api_json_open_object(o, "200");
-		api_json_put_z(o, "description", "a stream without an end");
-		api_json_open_object(o, "content");
-		api_json_open_object(o, streams[i].type);
-		api_json_close_object(o);
-		api_json_close_object(o);
-		api_json_close_object(o);
-	}
+	put_stream_ok(o, streams[i].type);
+	put_problem_refs(o, streams[i].problems);
 	api_json_close_object(o);
 	api_json_close_object(o);
 	api_json_close_object(o);

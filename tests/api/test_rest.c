@@ -1287,6 +1287,8 @@ static void probe_rooms(void)
 	probe("DELETE", ROOM_PATH, "/v1/rooms/new", "", "", 204);
 	probe("DELETE", ROOM_PATH, "/v1/rooms/new", "", "", 404);
 	probe("DELETE", ROOM_PATH, "/v1/rooms/%C2%85", "", "", 400);
+	probe("GET", ROOM_PATH "/join", NULL, "", "", 426);
+	probe("GET", ROOM_PATH "/join", NULL, "Upgrade: websocket\r\n", "", 400);
 	rig.conf.rooms.max = 1;
 	probe("PUT", ROOM_PATH, "/v1/rooms/more", JSON_TYPE, "{}", 503);
 	rig.conf.rooms.max = 16;
