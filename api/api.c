@@ -238,10 +238,24 @@ static void note_codec(struct sl_api *api, struct api_session *s, const struct s
 	api_event_track(api, s->room, s, t, "changed");
 }
 
+static void note_load(struct sl_api *api, const struct sl_core_event *ev)
+{
+	if (api->freeing)
+		return;
+	if (ev->busy)
+		SL_LOG(WARN, LOOP, "a media loop cannot keep up: it takes no new sessions",
+		       SL_KU("loop", ev->loop), SL_KU("video_withheld_eighths", ev->shed));
+	else
+		SL_LOG(INFO, LOOP, "a media loop keeps up again", SL_KU("loop", ev->loop));
+	api_event_load(api, ev);
+}
+
 void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
 {
 	struct api_session *s = api->freeing ? NULL : api_session_by_tag(api, ev->tag);
 
+	if (ev->type == SL_EV_LOAD)
+		note_load(api, ev);
 	if (!s || (!s->room && ev->type != SL_EV_CLOSED))
 		return;
 	switch (ev->type) {
@@ -272,6 +286,8 @@ void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
 		break;
 	case SL_EV_LEVEL:
 		api_room_level(api, s, ev->track, ev->score);
+		break;
+	case SL_EV_LOAD:
 		break;
 	}
 }

@@ -571,6 +571,19 @@ void api_event_overload(struct sl_api *api, const char *why)
 	e->overloads = 0;
 }
 
+void api_event_load(struct sl_api *api, const struct sl_core_event *ev)
+{
+	struct api_json_out o;
+
+	if (off(api))
+		return;
+	begin(api, &o, "load", NULL, NULL);
+	api_json_put_u64(&o, "loop", ev->loop);
+	api_json_put_bool(&o, "busy", ev->busy);
+	api_json_put_num(&o, "videoWithheld", (double)ev->shed / SL_LOAD_PARTS);
+	emit(api, &o, "load", NULL);
+}
+
 void api_event_opened(struct sl_api *api, const struct api_room *r, const struct api_session *s)
 {
 	api_event_session(api, r, s, "opened", NULL);

@@ -18,6 +18,8 @@ void api_event_mismatch(struct sl_api *api, const struct api_room *r, const stru
 			enum sl_codec codec);
 /* At most one a second for a reason; it says how many there were. `why` is in static storage. */
 void api_event_overload(struct sl_api *api, const char *why);
+/* A media loop cannot keep up, or can again: an SL_EV_LOAD. */
+void api_event_load(struct sl_api *api, const struct sl_core_event *ev);
 
 /* A session has become SESSION_OPEN: itself, its participant, its published tracks. */
 void api_event_opened(struct sl_api *api, const struct api_room *r, const struct api_session *s);

@@ -65,6 +65,16 @@ static void loops(struct sl_api *api, struct sl_buf *b)
 	for (unsigned loop = 0; loop < sl_core_loops(api->core); loop++)
 		sl_buf_fmt(b, "sluice_transports{loop=\"%u\"} %u\n", loop,
 			   (unsigned)sl_core_transports(api->core, loop));
+	head(b, "sluice_loop_busy", "gauge",
+	     "1 while a media loop cannot keep up and takes no new sessions");
+	for (unsigned loop = 0; loop < sl_core_loops(api->core); loop++)
+		sl_buf_fmt(b, "sluice_loop_busy{loop=\"%u\"} %d\n", loop,
+			   sl_core_busy(api->core, loop));
+	head(b, "sluice_video_withheld_ratio", "gauge",
+	     "share of a busy loop's video subscriptions that get nothing");
+	for (unsigned loop = 0; loop < sl_core_loops(api->core); loop++)
+		sl_buf_fmt(b, "sluice_video_withheld_ratio{loop=\"%u\"} %.3f\n", loop,
+			   (double)sl_core_shed(api->core, loop) / SL_LOAD_PARTS);
 	head(b, "sluice_handshake_wait_seconds", "gauge",
 	     "how long a DTLS handshake that came now would wait, estimated");
 	sl_buf_fmt(b, "sluice_handshake_wait_seconds %lld.%06lld\n", (long long)(wait_us / SL_SEC),

@@ -143,6 +143,8 @@ struct api_view_room {
 
 struct api_view_loop {
 	int64_t loop, port, transports;
+	bool busy;
+	double video_withheld;
 	struct api_list addresses;
 	const uint64_t *counters;
 };

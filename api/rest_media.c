@@ -593,6 +593,8 @@ static void view_loop(struct api_answer *a, unsigned i, struct api_view_loop *ou
 		.loop = i,
 		.port = sl_core_port(core, i),
 		.transports = sl_core_transports(core, i),
+		.busy = sl_core_busy(core, i),
+		.video_withheld = (double)sl_core_shed(core, i) / SL_LOAD_PARTS,
 		.counters = sl_core_stats(core, i)->n,
 		.addresses = {.at = texts, .n = texts ? n : 0},
 	};

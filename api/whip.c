@@ -99,6 +99,8 @@ const char *api_overload(struct sl_api *api)
 {
 	if (api->draining)
 		return "draining: no new sessions";
+	if (sl_core_busy(api->core, sl_core_pick_loop(api->core)))
+		return "the media loops cannot keep up";
 	if (sl_core_handshake_wait_us(api->core) > api->conf->dtls.queue_us)
 		return "too many peers are connecting";
 	if (api->sessions.live >= api->conf->limits.max_sessions)

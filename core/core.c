@@ -558,13 +558,29 @@ uint32_t sl_core_transports(const struct sl_core *c, unsigned loop)
 	return SL_LOAD(&sl_loop_engine(c->loops[loop])->transport_count);
 }
 
+bool sl_core_busy(const struct sl_core *c, unsigned loop)
+{
+	return SL_LOAD(&sl_loop_engine(c->loops[loop])->load.busy);
+}
+
+unsigned sl_core_shed(const struct sl_core *c, unsigned loop)
+{
+	return SL_LOAD(&sl_loop_engine(c->loops[loop])->load.shed);
+}
+
+/* One that cannot keep up comes last, whatever it has. */
+static uint64_t burden(const struct sl_core *c, unsigned loop)
+{
+	return sl_core_transports(c, loop) + c->outstanding[loop] +
+	       (sl_core_busy(c, loop) ? UINT64_C(1) << 32 : 0);
+}
+
 unsigned sl_core_pick_loop(const struct sl_core *c)
 {
 	unsigned best = 0;
 
 	for (unsigned i = 1; i < c->loop_count; i++)
-		if (sl_core_transports(c, i) + c->outstanding[i] <
-		    sl_core_transports(c, best) + c->outstanding[best])
+		if (burden(c, i) < burden(c, best))
 			best = i;
 	return best;
 }

@@ -16,6 +16,7 @@
 #include "core/base/addr.h"
 #include "core/base/stat.h"
 #include "core/config.h"
+#include "core/load.h"
 #include "rtp/rtp.h"
 
 enum {
@@ -183,8 +184,10 @@ struct sl_core_event {
 					 * sl_core_close */
 		SL_EV_MEDIA,            /* a publisher's first packet, or a new codec of it */
 		SL_EV_CODEC_MISMATCH,   /* a subscriber cannot take what its publisher sends */
-		SL_EV_LEVEL             /* loudness of a speaking publisher, at most 5 times a
+		SL_EV_LEVEL,            /* loudness of a speaking publisher, at most 5 times a
 					 * second */
+		SL_EV_LOAD              /* a loop cannot keep up, or can again: loop, busy,
+					 * shed */
 	} type;
 	uint64_t transport, tag;
 	uint64_t track, publisher;      /* MEDIA, LEVEL: track. CODEC_MISMATCH: both */
@@ -192,6 +195,9 @@ struct sl_core_event {
 	enum sl_close_cause cause;      /* CLOSED */
 	char detail[96];                /* CLOSED by DTLS: why, in words */
 	uint32_t score;                 /* LEVEL */
+	unsigned loop, shed;            /* LOAD: video is withheld from so many eighths of the
+					 * loop's video subscribers */
+	bool busy;                      /* LOAD: takes no new sessions */
 };
 typedef void sl_event_fn(void *arg, const struct sl_core_event *ev);
 
@@ -220,6 +226,10 @@ size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_c
 			  size_t cap);
 const struct sl_stats *sl_core_stats(const struct sl_core *core, unsigned loop);
 uint32_t sl_core_transports(const struct sl_core *core, unsigned loop);
+/* The loop cannot keep up: no new sessions for it. */
+bool sl_core_busy(const struct sl_core *core, unsigned loop);
+/* In eighths: how much of the loop's video is withheld. */
+unsigned sl_core_shed(const struct sl_core *core, unsigned loop);
 uint16_t sl_core_port(const struct sl_core *core, unsigned loop);
 /* The sockets of a loop; returns how many. */
 size_t sl_core_sockets(const struct sl_core *core, unsigned loop, struct sl_addr *out, size_t cap);

@@ -268,6 +268,8 @@ struct sl_engine {
 	uint32_t late_first, late_count;
 	struct sl_wheel wheel;
 	struct sl_stats stats;
+	struct sl_load load;                    /* busy: read by the control thread */
+	struct sl_timer load_timer;             /* while busy */
 	int64_t now_us;
 	int seal_count, open_count;
 	uint64_t hash_secret[2];
@@ -282,6 +284,8 @@ SL_MUST_USE int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf 
 void sl_engine_fini(struct sl_engine *e);       /* takes a zeroed one; no job may be in flight */
 void sl_engine_recv(struct sl_engine *e, const struct sl_in *in, int n, int64_t now_us);
 void sl_engine_tick(struct sl_engine *e, int64_t now_us);
+/* The oldest datagram of this wake-up had waited so long in the socket. */
+void sl_engine_waited(struct sl_engine *e, int64_t wait_us, int64_t now_us);
 void sl_engine_handshake(struct sl_engine *e, struct sl_hs *hs, int64_t now_us);
 void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *msg,
 		     int64_t now_us);
@@ -564,6 +568,13 @@ void sl_subscriber_free(struct sl_subscriber *s);
 SL_MUST_USE int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher);
 void sl_subscriber_pause(struct sl_subscriber *s, bool paused);
 void sl_subscriber_unroute(struct sl_subscriber *s);
+/* The loop cannot keep up, and this one's video is what is given up for the others' sake. */
+static inline bool sl_subscriber_withheld(const struct sl_subscriber *s)
+{
+	const struct sl_load *l = &s->t->eng->load;
+
+	return l->shed > 0 && s->conf.kind == SL_VIDEO && sl_load_part(s->id) < l->shed;
+}
 struct sl_subscriber *sl_subscriber_by_ssrc(struct sl_transport *t, uint32_t ssrc);
 /* Payload bytes that went out for the first time: as many may be sent again. */
 void sl_subscriber_sent(struct sl_subscriber *s, size_t bytes);

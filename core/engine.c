@@ -44,6 +44,20 @@ static int init_pools(struct sl_engine *e)
 	return err;
 }
 
+/* Runs only while datagrams wait, and until all is as it was. */
+static void look_at_load(struct sl_timer *t, int64_t now_us)
+{
+	struct sl_engine *e = SL_CONTAINER(t, struct sl_engine, load_timer);
+
+	if (sl_load_tick(&e->load, now_us))
+		sl_engine_event(e, &(struct sl_core_event){.type = SL_EV_LOAD,
+							   .loop = e->conf.loop,
+							   .busy = e->load.busy,
+							   .shed = e->load.shed});
+	if (e->load.busy)
+		sl_timer_arm_by(&e->wheel, t, now_us + SL_LOAD_WINDOW_US);
+}
+
 int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf,
 		   const struct sl_engine_io *io, const struct sl_rng *rng, int64_t now_us)
 {
@@ -55,6 +69,8 @@ int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf,
 	e->rng = *rng;
 	e->now_us = now_us;
 	sl_wheel_init(&e->wheel, now_us);
+	sl_load_init(&e->load, now_us);
+	sl_timer_init(&e->load_timer, look_at_load);
 	sl_list_init(&e->hs_list);
 	sl_list_init(&e->dead);
 	sl_rng_fill(rng, e->hash_secret, sizeof(e->hash_secret));
@@ -195,6 +211,13 @@ void sl_engine_event(struct sl_engine *e, const struct sl_core_event *ev)
 	if (e->late_count == 0 && e->io.event(e->io.arg, ev))
 		return;
 	keep_late(e, &(struct sl_late){.event = true, .ev = *ev});
+}
+
+void sl_engine_waited(struct sl_engine *e, int64_t wait_us, int64_t now_us)
+{
+	sl_load_waited(&e->load, wait_us);
+	if (wait_us >= SL_LOAD_NOTABLE_US)
+		sl_timer_arm_by(&e->wheel, &e->load_timer, now_us + SL_LOAD_WINDOW_US);
 }
 
 void sl_engine_tick(struct sl_engine *e, int64_t now_us)

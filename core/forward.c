@@ -200,6 +200,11 @@ void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
 
 	if (!slot || s->paused)
 		return;
+	if (sl_subscriber_withheld(s)) {
+		s->fresh = true; /* it goes on at a key frame */
+		sl_stat_inc(&e->stats, SL_STAT_video_shed);
+		return;
+	}
 	if (!codec_for(s, pkt)) {
 		tell_mismatch(s, pkt);
 		return;

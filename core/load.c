@@ -10,11 +10,11 @@
  *   2. SHED_US and more: video is withheld from one more eighth of the video subscribers every
  *      window, until nobody has video. Audio is never touched.
  * Back in reverse, slowly: an eighth for every second without a queue, each with a key frame of its
- * own, then new sessions. */
+ * own, then new sessions. The control thread reads busy and shed. */
 #include "core/load.h"
 
-enum { WINDOW_US = 100 * SL_MS, CALM_US = 1000 * SL_MS };
-enum { QUIET_US = 2 * SL_MS, BUSY_US = 5 * SL_MS, SHED_US = 20 * SL_MS };
+enum { CALM_US = 1000 * SL_MS };
+enum { QUIET_US = 2 * SL_MS, BUSY_US = SL_LOAD_NOTABLE_US, SHED_US = 20 * SL_MS };
 
 void sl_load_init(struct sl_load *l, int64_t now_us)
 {
@@ -34,8 +34,8 @@ static bool harder(struct sl_load *l, int64_t now_us)
 	l->calm_us = now_us;
 	if (l->busy && !more)
 		return false;
-	l->busy = true;
-	l->shed += more;
+	SL_STORE(&l->busy, true);
+	SL_STORE(&l->shed, l->shed + more);
 	return true;
 }
 
@@ -45,9 +45,9 @@ static bool easier(struct sl_load *l, int64_t now_us)
 		return false;
 	l->calm_us = now_us;
 	if (l->shed > 0)
-		l->shed--;
+		SL_STORE(&l->shed, l->shed - 1);
 	else
-		l->busy = false;
+		SL_STORE(&l->busy, false);
 	return true;
 }
 
@@ -56,7 +56,7 @@ bool sl_load_tick(struct sl_load *l, int64_t now_us)
 	int64_t least_us = l->least_us;
 	bool changed;
 
-	if (now_us - l->window_us < WINDOW_US)
+	if (now_us - l->window_us < SL_LOAD_WINDOW_US)
 		return false;
 	if (least_us >= BUSY_US)
 		changed = harder(l, now_us);

@@ -164,6 +164,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	for (int i = 0; status == 0 && i < READS_PER_WAKE; i++) {
 		int n = sl_udp_recv(&s->udp, l->bufs, in, now_us, &l->last_rx_us);
 
+		if (n > 0 && i == 0)
+			sl_engine_waited(&l->engine, now_us - in[0].rx_us, now_us);
 		if (n > 0)
 			sl_engine_recv(&l->engine, in, n, now_us);
 		if (n < SL_UDP_BATCH)

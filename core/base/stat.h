@@ -18,7 +18,7 @@
 	X(demux_truncated, "datagrams too short for their class, or cut by the system")        \
 	X(demux_no_transport,                                                                  \
 	  "datagrams from an address that no authenticated check has come from")               \
-	X(video_shed, "video packets dropped because packet buffers ran low")                  \
+	X(video_shed, "video packets dropped or withheld because buffers or time ran low")                  \
 	X(demux_no_memory, "datagrams dropped because no packet buffer was free")              \
 	/* STUN and ICE */                                                                     \
 	X(stun_malformed, "STUN messages that do not parse")                                   \

@@ -387,6 +387,16 @@ uint32_t sl_core_transports(const struct sl_core *core, unsigned loop)
 	return (uint32_t)fake_core_open_count(core);
 }
 
+bool sl_core_busy(const struct sl_core *core, unsigned loop)
+{
+	return core->busy[loop];
+}
+
+unsigned sl_core_shed(const struct sl_core *core, unsigned loop)
+{
+	return core->shed[loop];
+}
+
 uint16_t sl_core_port(const struct sl_core *core, unsigned loop)
 {
 	(void)core;

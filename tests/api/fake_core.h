@@ -59,6 +59,8 @@ struct sl_core {
 	int refuse;                     /* every command returns this */
 	int fail;                       /* every reply says this */
 	int64_t wait_us;
+	bool busy[2]; /* of each loop */
+	unsigned shed[2];
 	struct sl_stats stats;
 };
 

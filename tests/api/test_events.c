@@ -222,6 +222,19 @@ TEST(overload_is_told_once_a_second_with_a_count)
 	sse_expect(&s, "room", "mark0");
 }
 
+TEST(a_loop_that_cannot_keep_up_is_told)
+{
+	struct sl_core_event ev = {.type = SL_EV_LOAD, .loop = 1, .busy = true, .shed = 2};
+	struct sse s;
+
+	RIG();
+	s = sse_open("/v1/events", "");
+	sse_expect(&s, "hello", "");
+	sl_api_event(rig.api, &ev);
+	STOP_AFTER_OOM();
+	sse_expect(&s, "load", "\"loop\":1,\"busy\":true,\"videoWithheld\":0.25");
+}
+
 TEST(a_reader_of_one_room_hears_only_of_that)
 {
 	struct wsclient w;

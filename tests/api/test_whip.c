@@ -308,6 +308,24 @@ TEST(limits_are_503_with_retry_after)
 	play("/whep/one", 1, 0, where2, tag2);
 }
 
+TEST(sessions_are_refused_while_no_loop_keeps_up)
+{
+	const struct answer *a;
+
+	RIG();
+	rig.core.busy[0] = rig.core.busy[1] = true;
+	a = ask("POST", "/whip/studio", SDP_HEADERS, offer("sendonly", 1, 0));
+	CHECK_EQ(a->status, 503);
+	CHECK(strstr(a->body, "the media loops cannot keep up"));
+	CHECK_EQ(rig.core.commands, 0);
+	rig.core.shed[1] = 2;
+	a = ask("GET", "/metrics", "", "");
+	CHECK(strstr(a->body, "sluice_loop_busy{loop=\"1\"} 1\n"));
+	CHECK(strstr(a->body, "sluice_video_withheld_ratio{loop=\"1\"} 0.250\n"));
+	rig.core.busy[0] = rig.core.busy[1] = false;
+	publish("/whip/studio", where, tag);
+}
+
 TEST(sessions_are_refused_while_handshakes_queue_or_the_server_drains)
 {
 	const struct answer *a;
