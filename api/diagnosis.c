@@ -271,7 +271,7 @@ static bool muted(const struct api_facts *f, struct sl_buf *out)
 
 static bool nobody_sends(const struct api_facts *f, struct sl_buf *out)
 {
-	size_t plays = 0, dry = 0;
+	size_t plays = 0, dry = f->unheard;
 
 	for (size_t i = 0; i < f->st->track_count; i++) {
 		const struct sl_track_stats *t = &f->st->tracks[i];
@@ -348,15 +348,17 @@ static bool capped(const struct api_facts *f, struct sl_buf *out)
 
 static bool waits(const struct api_facts *f, struct sl_buf *out)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < f->st->track_count; i++)
-		if (f->st->tracks[i].waiting && !f->st->tracks[i].paused) {
-			sl_buf_z(out,
-				 "The player waits for a key frame, without which nothing can be "
-				 "shown; it has been asked for. If it stays so, the publisher does "
-				 "not answer PLI: set a key-frame interval in its encoder.");
-			return true;
-		}
-	return false;
+		n += f->st->tracks[i].waiting && !f->st->tracks[i].paused;
+	if (n <= f->unheard)
+		return false;
+	sl_buf_z(out,
+		 "The player waits for a key frame, without which nothing can be shown; it has "
+		 "been asked for. If it stays so, the publisher does not answer PLI: set a "
+		 "key-frame interval in its encoder.");
+	return true;
 }
 
 static bool well(const struct api_facts *f, struct sl_buf *out)
