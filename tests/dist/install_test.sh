@@ -37,6 +37,7 @@ plant()
 	echo there >"$INSTALLED"
 	printf '# remark\n[run]\nthere\nlacking\n\n[test]\n# another\nbrowser\nsuite !sh\nshell !no-such-command\n' \
 		>"$tree/dist/packages"
+	printf '[chip]\nours @%s\nelse @another\n' "$(dpkg --print-architecture)" >>"$tree/dist/packages"
 	stand_in dpkg-query <<-'END'
 		for package; do :; done
 		grep -qx "$package" "$INSTALLED" && { printf installed; exit 0; }
@@ -106,6 +107,12 @@ plant root
 run 0 run
 asked 'apt-get -q update as noninteractive
 apt-get -q -y --no-install-recommends install lacking as noninteractive'
+
+# What is for another architecture is not missing here.
+plant root
+run 0 chip
+asked 'apt-get -q update as noninteractive
+apt-get -q -y --no-install-recommends install ours as noninteractive'
 
 # No daemon starts while packages are put in, and the policy is gone afterwards.
 is 'a start of a daemon' "$(grep -c 'policy: 101' "$LOG")" 2
