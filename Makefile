@@ -27,6 +27,9 @@ SANS_IO   := rtp sdp ice dtls
 
 LIBS_base := -lmbedcrypto -pthread
 LIBS_dtls := -lmbedtls -lmbedx509 -lsrtp2
+# intel-ipsec-mb is for amd64 only; `make MB=` builds without it there, too.
+MB        ?= $(findstring x86_64,$(shell $(CC) -dumpmachine))
+LIBS_dtls += $(if $(MB),-lIPSec_MB)
 LIBS_core := -luv -lyaml
 LIBS_api  := -lwebsockets -lcjson -lmbedtls -lmbedx509
 
@@ -37,6 +40,7 @@ CFLAGS_tsan    := -O1 -g -fsanitize=thread
 CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 CFLAGS         ?= $(CFLAGS_$(VARIANT))
 ALL_CFLAGS     := -std=c11 -D_GNU_SOURCE -I. -I$(B) -MMD -MP $(WARN) $(CFLAGS)
+ALL_CFLAGS     += -DSL_HAVE_MB=$(if $(MB),1,0)
 
 src   = $(filter-out core/main.c,$(wildcard $(DIR_$1)/*.c))
 objs  = $(patsubst %.c,$(B)/%.o,$1)

@@ -9,7 +9,9 @@
  *                       the kept record keys;
  *            cert.c     certificate and key, made (ECDSA P-256) or read from PEM;
  *            srtp.c     derivation, packet index, ROC, replay windows, the way to the transforms:
- *            srtp_soft.c by mbedTLS's primitives, srtp_libsrtp.c by libsrtp2, srtp_null.c none.
+ *            srtp_mb.c many packets at once by intel-ipsec-mb, srtp_soft.c by mbedTLS's
+ *            primitives, srtp_libsrtp.c by libsrtp2, srtp_null.c none;
+ *            srtp_choice.c measures which of them this machine is best served by.
  * Threads:   struct sl_dtls (a handshake) is stepped on a worker; it is given to one thread at a
  *            time. The rest belongs to a media loop. Nothing here reads a clock, opens a socket or
  *            prints.
@@ -21,6 +23,7 @@
 #include "core/base/digest.h"
 #include "core/base/rng.h"
 #include "core/base/stat.h"
+#include "core/base/str.h"
 
 /* ---- certificate: one per process, shared read-only by all threads ---- */
 struct sl_cert;
@@ -142,19 +145,59 @@ enum sl_srtp_impl {
 	SL_SRTP_LIBSRTP,                /* libsrtp2 for SRTP; SRTCP and what libsrtp2 cannot be made
 					 * to do: as SOFT */
 	SL_SRTP_NULL,                   /* no protection, any profile, no tag: for simulations */
-	SL_SRTP_SOFT                    /* AES, SHA-1 and GCM of mbedTLS; keeps nothing about an
+	SL_SRTP_SOFT,                   /* AES, SHA-1 and GCM of mbedTLS; keeps nothing about an
 					 * SSRC */
+	SL_SRTP_MB                      /* intel-ipsec-mb, amd64 only: a fifth of SOFT's time, keeps
+					 * nothing about an SSRC. A key must be bound to a manager
+					 * before it seals or opens */
 };
+const char *sl_srtp_impl_name(enum sl_srtp_impl impl);          /* "mb", "soft", ... */
 /* The transform to give a profile on this machine: what callers pass to sl_srtp_key_new() unless
- * told otherwise.
- * SOFT: half of libsrtp2's time for AES-CM, a key in 20 µs and 2 KB instead of 1 ms and 60 KB. */
+ * told otherwise. SOFT until sl_srtp_use(). */
 enum sl_srtp_impl sl_srtp_best(enum sl_srtp_profile p);
+
+/* What to use, and the measurement behind it. */
+enum sl_srtp_arch {
+	SL_ARCH_NONE, SL_ARCH_SSE, SL_ARCH_AVX, SL_ARCH_AVX2, SL_ARCH_AVX512, SL_ARCH_COUNT
+};
+const char *sl_srtp_arch_name(enum sl_srtp_arch arch);
+enum { SL_SRTP_SIZES = 7 };
+extern const uint8_t sl_srtp_sizes[SL_SRTP_SIZES];              /* batches: 1, 2, 4, 6, 8, 16, 32 */
+struct sl_srtp_choice {
+	enum sl_srtp_impl cm, gcm;      /* for AES-CM with HMAC-SHA1, for AES-GCM */
+	/* MB: a loop has a manager for few packets at once, one for large_from and more (it may be
+	 * the same), and GCM takes one of the two */
+	enum sl_srtp_arch small, large, aead;
+	int large_from;
+	/* nanoseconds for a packet of 1100 bytes by size of its batch; NONE is SOFT; 0: not
+	 * measured. GCM in batches of 8. */
+	uint32_t cm_ns[SL_ARCH_COUNT][SL_SRTP_SIZES], gcm_ns[SL_ARCH_COUNT];
+};
+/* want is "auto", "mb", "soft" or "libsrtp"; the first two seal some thousand packets by the clock
+ * that is handed in (monotonic nanoseconds). SL_EPARSE for another word, SL_EUNSUPPORTED when mb is
+ * wanted and not possible here, SL_ENOMEM. */
+SL_MUST_USE int sl_srtp_choose(struct sl_str want, int64_t (*now_ns)(void),
+			       struct sl_srtp_choice *out);
+/* For the whole process: before any key or manager is made, and before there are threads. */
+void sl_srtp_use(const struct sl_srtp_choice *c);
+const struct sl_srtp_choice *sl_srtp_in_use(void);
+
+/* The working memory of MB, about 230 KB, 430 KB where two instruction sets are used: one for each
+ * thread that seals or opens. NULL stands for the choice in use; *out is NULL where it needs none.
+ * SL_ENOMEM, SL_EUNSUPPORTED. */
+struct sl_srtp_mgr;
+SL_MUST_USE int sl_srtp_mgr_new(const struct sl_srtp_choice *c, struct sl_srtp_mgr **out);
+void sl_srtp_mgr_free(struct sl_srtp_mgr *mgr);                 /* wipes; takes NULL */
+
 struct sl_srtp_key;
 /* Of one direction: `outbound` keys seal, the others open. SL_ENOMEM, SL_EUNSUPPORTED. The master
  * is copied. */
 SL_MUST_USE int sl_srtp_key_new(enum sl_srtp_impl impl, const struct sl_srtp_master *master,
 				bool outbound, struct sl_srtp_key **out);
 void sl_srtp_key_free(struct sl_srtp_key *key);                 /* wipes; takes NULL */
+/* The thread that the key now belongs to. Nothing to do for a transform other than MB, and for
+ * NULL. May be called again: a key that moves to another loop is bound there. */
+void sl_srtp_key_bind(struct sl_srtp_key *key, struct sl_srtp_mgr *mgr);
 enum sl_srtp_profile sl_srtp_key_profile(const struct sl_srtp_key *key);
 /* Forgets what a transform may keep about an SSRC that is gone (libsrtp streams). */
 void sl_srtp_key_forget(struct sl_srtp_key *key, uint32_t ssrc);
@@ -179,7 +222,8 @@ struct sl_srtp_op {
 					 * SL_OK */
 	int err;                        /* result: SL_OK, SL_EAUTH; SL_EPARSE for a malformed packet
 					 * or an index that is not its own; SL_ERANGE past 2^48 or
-					 * 2^31 (key used up); SL_ESTATE: wrong way */
+					 * 2^31 (key used up); SL_ESTATE: wrong way, or no
+					 * manager */
 };
 enum { SL_SRTP_BATCH_MAX = 128 };
 /* n <= 128. Each op has its own result; returns how many are SL_OK. Same packet sealed twice under

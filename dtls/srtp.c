@@ -25,6 +25,7 @@ static const struct seam_impl *const impls[] = {
 	[SL_SRTP_LIBSRTP] = &seam_libsrtp,
 	[SL_SRTP_NULL] = &seam_null,
 	[SL_SRTP_SOFT] = &seam_soft,
+	[SL_SRTP_MB] = &seam_mb,
 };
 
 const struct seam_profile *seam_profile(enum sl_srtp_profile p)
@@ -52,13 +53,6 @@ size_t sl_srtp_tag_len(enum sl_srtp_profile p, bool rtcp)
 	return seam_profile(p) ? profiles[p].tag_len[rtcp ? SEAM_RTCP : SEAM_RTP] : 0;
 }
 
-enum sl_srtp_impl sl_srtp_best(enum sl_srtp_profile p)
-{
-	(void)p; /* libsrtp2 does GCM in half the time, but aborts the process when it lacks memory
-		    for a key */
-	return SL_SRTP_SOFT;
-}
-
 /* ---- keys ---- */
 
 /* RFC 3711 section 4.3.1: x = (label || r) XOR salt, right-aligned in 112 bits, r = 0;
@@ -82,27 +76,23 @@ void seam_derive(const struct seam_profile *profile, const struct sl_srtp_master
 }
 
 /* RFC 3711 section 4.3.2: labels 0 to 2 make the keys of SRTP, 3 to 5 those of SRTCP. */
-static int derive_half(struct seam_half *h, const struct seam_profile *profile,
-		       const struct sl_srtp_master *master, uint8_t label)
+static void derive_half(struct seam_half *h, const struct seam_profile *profile,
+			const struct sl_srtp_master *master, uint8_t label)
 {
 	seam_derive(profile, master, label, h->cipher_key, profile->key_len);
 	if (!profile->aead)
 		seam_derive(profile, master, (uint8_t)(label + 1), h->auth_key, SEAM_AUTH_KEY_LEN);
 	seam_derive(profile, master, (uint8_t)(label + 2), h->salt, profile->salt_len);
 	h->tag_len = profile->tag_len[label ? SEAM_RTCP : SEAM_RTP];
-	return seam_half_init(h, profile);
 }
 
 static int key_init(struct sl_srtp_key *key, const struct sl_srtp_master *master)
 {
-	int err = SL_OK;
-
 	if (key->impl != &seam_null) {
-		err = derive_half(&key->half[SEAM_RTP], key->profile, master, 0);
-		if (!err)
-			err = derive_half(&key->half[SEAM_RTCP], key->profile, master, 3);
+		derive_half(&key->half[SEAM_RTP], key->profile, master, 0);
+		derive_half(&key->half[SEAM_RTCP], key->profile, master, 3);
 	}
-	return err || !key->impl->init ? err : key->impl->init(key, master);
+	return key->impl->init ? key->impl->init(key, master) : SL_OK;
 }
 
 int sl_srtp_key_new(enum sl_srtp_impl impl, const struct sl_srtp_master *master, bool outbound,
@@ -135,8 +125,6 @@ void sl_srtp_key_free(struct sl_srtp_key *key)
 		return;
 	if (key->impl->fini)
 		key->impl->fini(key);
-	seam_half_fini(&key->half[SEAM_RTP]);
-	seam_half_fini(&key->half[SEAM_RTCP]);
 	sl_wipe(key, sizeof(*key));
 	sl_free(key);
 }
@@ -150,6 +138,14 @@ void sl_srtp_key_forget(struct sl_srtp_key *key, uint32_t ssrc)
 {
 	if (key->impl->forget)
 		key->impl->forget(key, ssrc);
+}
+
+void sl_srtp_key_bind(struct sl_srtp_key *key, struct sl_srtp_mgr *mgr)
+{
+	if (key->impl != &seam_mb || !mgr)
+		return;
+	key->mgr = mgr;
+	seam_mb_expand(key);
 }
 
 /* ---- packets ---- */
@@ -226,7 +222,7 @@ static int check(const struct sl_srtp_op *op, bool seal)
 	return sl_get16(op->hdr + 2) == (uint16_t)op->index ? SL_OK : SL_EPARSE;
 }
 
-/* Hands each run of neighbours with one implementation over as one array. */
+/* Hands each run of neighbours with one implementation, and one manager, over as one array. */
 static int dispatch(struct sl_srtp_op *ops, int n, bool seal)
 {
 	int ok = 0;
@@ -238,8 +234,9 @@ static int dispatch(struct sl_srtp_op *ops, int n, bool seal)
 	}
 	for (int i = 0, end = 0; i < n; i = end) {
 		const struct seam_impl *impl = ops[i].key->impl;
+		const struct sl_srtp_mgr *mgr = ops[i].key->mgr;
 
-		while (end < n && ops[end].key->impl == impl)
+		while (end < n && ops[end].key->impl == impl && ops[end].key->mgr == mgr)
 			end++;
 		(seal ? impl->seal : impl->open)(ops + i, end - i);
 	}

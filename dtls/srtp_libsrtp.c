@@ -92,6 +92,8 @@ static int lib_init(struct sl_srtp_key *key, const struct sl_srtp_master *master
 {
 	int err = library_init();
 
+	if (!err)
+		err = seam_soft.init(key, master);
 	if (err)
 		return err;
 	key->lib = sl_zalloc(sizeof(*key->lib));
@@ -109,6 +111,7 @@ static void lib_fini(struct sl_srtp_key *key)
 		srtp_dealloc(key->lib->session);
 	sl_free(key->lib);
 	key->lib = NULL;
+	seam_soft.fini(key);
 }
 
 uint32_t seam_lib_streams(const struct sl_srtp_key *key)

@@ -18,30 +18,56 @@ static void hmac_key(mbedtls_sha1_context *c, const uint8_t key[SEAM_AUTH_KEY_LE
 	sl_wipe(block, sizeof(block));
 }
 
-int seam_half_init(struct seam_half *h, const struct seam_profile *profile)
+static int half_init(struct seam_soft_half *s, const struct seam_half *h,
+		     const struct seam_profile *profile)
 {
-	mbedtls_aes_init(&h->aes);
-	mbedtls_gcm_init(&h->gcm);
+	mbedtls_aes_init(&s->aes);
+	mbedtls_gcm_init(&s->gcm);
 	if (profile->aead) {
 		/* With a legal key length memory is all it can lack. */
-		if (mbedtls_gcm_setkey(&h->gcm, MBEDTLS_CIPHER_ID_AES, h->cipher_key,
+		if (mbedtls_gcm_setkey(&s->gcm, MBEDTLS_CIPHER_ID_AES, h->cipher_key,
 				       profile->key_len * 8u))
 			return SL_ENOMEM;
 		return SL_OK;
 	}
-	mbedtls_aes_setkey_enc(&h->aes, h->cipher_key, profile->key_len * 8u);
-	hmac_key(&h->inner, h->auth_key, 0x36);
-	hmac_key(&h->outer, h->auth_key, 0x5c);
+	mbedtls_aes_setkey_enc(&s->aes, h->cipher_key, profile->key_len * 8u);
+	hmac_key(&s->inner, h->auth_key, 0x36);
+	hmac_key(&s->outer, h->auth_key, 0x5c);
 	return SL_OK;
 }
 
-void seam_half_fini(struct seam_half *h)
+static int soft_init(struct sl_srtp_key *key, const struct sl_srtp_master *master)
 {
-	mbedtls_aes_free(&h->aes);
-	mbedtls_gcm_free(&h->gcm);
+	int err = SL_OK;
+
+	(void)master;
+	key->soft = sl_zalloc_array(2, sizeof(*key->soft));
+	if (!key->soft)
+		return SL_ENOMEM;
+	for (int i = 0; i < 2 && !err; i++)
+		err = half_init(&key->soft[i], &key->half[i], key->profile);
+	return err;
 }
 
-static void hmac(const struct seam_half *h, const uint8_t *p, size_t n, const uint8_t tail[4],
+static void soft_fini(struct sl_srtp_key *key)
+{
+	if (!key->soft)
+		return;
+	for (int i = 0; i < 2; i++) {
+		mbedtls_aes_free(&key->soft[i].aes);
+		mbedtls_gcm_free(&key->soft[i].gcm);
+	}
+	sl_wipe(key->soft, 2 * sizeof(*key->soft));
+	sl_free(key->soft);
+	key->soft = NULL;
+}
+
+static struct seam_soft_half *primitives(const struct sl_srtp_op *op)
+{
+	return &op->key->soft[op->rtcp ? SEAM_RTCP : SEAM_RTP];
+}
+
+static void hmac(const struct seam_soft_half *h, const uint8_t *p, size_t n, const uint8_t tail[4],
 		 uint8_t mac[20])
 {
 	mbedtls_sha1_context c = h->inner;
@@ -57,19 +83,11 @@ static void hmac(const struct seam_half *h, const uint8_t *p, size_t n, const ui
 
 static void cm_crypt(const struct sl_srtp_op *op, const uint8_t *in, uint8_t *out, size_t n)
 {
-	struct seam_half *h = seam_half(op);
 	uint8_t iv[16], block[16];
 	size_t offset = 0;
 
-	seam_cm_iv(h->salt, seam_ssrc(op), op->index, iv);
-	mbedtls_aes_crypt_ctr(&h->aes, n, &offset, iv, block, in, out);
-}
-
-/* RFC 3711 section 4.2: what the tag covers behind the packet: SRTP its ROC (not sent), SRTCP E and
- * index (sent). */
-static void tail(const struct sl_srtp_op *op, uint8_t out[4])
-{
-	sl_put32(out, op->rtcp ? (uint32_t)op->index | SEAM_RTCP_E : (uint32_t)(op->index >> 16));
+	seam_cm_iv(seam_half(op)->salt, seam_ssrc(op), op->index, iv);
+	mbedtls_aes_crypt_ctr(&primitives(op)->aes, n, &offset, iv, block, in, out);
 }
 
 static int cm_seal(struct sl_srtp_op *op)
@@ -80,8 +98,8 @@ static int cm_seal(struct sl_srtp_op *op)
 	uint8_t mac[SL_SHA1_LEN], behind[4];
 
 	cm_crypt(op, op->out + clear, op->out + clear, n - clear);
-	tail(op, behind);
-	hmac(h, op->out, n, behind, mac);
+	seam_tail(op, behind);
+	hmac(primitives(op), op->out, n, behind, mac);
 	if (op->rtcp) {
 		memcpy(op->out + n, behind, SEAM_RTCP_INDEX_LEN);
 		n += SEAM_RTCP_INDEX_LEN;
@@ -98,8 +116,8 @@ static int cm_open(struct sl_srtp_op *op)
 	size_t n = op->hdr_len - h->tag_len - (op->rtcp ? SEAM_RTCP_INDEX_LEN : 0u);
 	uint8_t mac[SL_SHA1_LEN], behind[4];
 
-	tail(op, behind);
-	hmac(h, op->hdr, n, behind, mac);
+	seam_tail(op, behind);
+	hmac(primitives(op), op->hdr, n, behind, mac);
 	if (!sl_const_eq(mac, op->hdr + op->hdr_len - h->tag_len, h->tag_len))
 		return SL_EAUTH;
 	memcpy(op->out, op->hdr, clear);
@@ -108,16 +126,7 @@ static int cm_open(struct sl_srtp_op *op)
 	return SL_OK;
 }
 
-/* RFC 7714 section 8.2: SRTP authenticates its header; section 9.2: SRTCP its first 8 bytes, E and
- * index. */
-struct aead {
-	uint8_t iv[SEAM_GCM_IV_LEN];
-	uint8_t rtcp[SEAM_RTCP_CLEAR_LEN + SEAM_RTCP_INDEX_LEN];
-	const uint8_t *aad;
-	size_t aad_len;
-};
-
-static void aead_init(struct aead *a, const struct sl_srtp_op *op, size_t clear)
+void seam_aead_init(struct seam_aead *a, const struct sl_srtp_op *op, size_t clear)
 {
 	seam_gcm_iv(seam_half(op)->salt, seam_ssrc(op), op->index, a->iv);
 	a->aad = op->hdr;
@@ -125,7 +134,7 @@ static void aead_init(struct aead *a, const struct sl_srtp_op *op, size_t clear)
 	if (!op->rtcp)
 		return;
 	memcpy(a->rtcp, op->hdr, SEAM_RTCP_CLEAR_LEN);
-	tail(op, a->rtcp + SEAM_RTCP_CLEAR_LEN);
+	seam_tail(op, a->rtcp + SEAM_RTCP_CLEAR_LEN);
 	a->aad = a->rtcp;
 	a->aad_len = sizeof(a->rtcp);
 }
@@ -134,15 +143,15 @@ static int gcm_seal(struct sl_srtp_op *op)
 {
 	size_t clear = seam_clear_len(op);
 	size_t n = seam_gather(op);
-	struct aead a;
+	struct seam_aead a;
 
-	aead_init(&a, op, clear);
-	mbedtls_gcm_crypt_and_tag(&seam_half(op)->gcm, MBEDTLS_GCM_ENCRYPT, n - clear, a.iv,
+	seam_aead_init(&a, op, clear);
+	mbedtls_gcm_crypt_and_tag(&primitives(op)->gcm, MBEDTLS_GCM_ENCRYPT, n - clear, a.iv,
 				  sizeof(a.iv), a.aad, a.aad_len, op->out + clear, op->out + clear,
 				  SEAM_GCM_TAG_LEN, op->out + n);
 	n += SEAM_GCM_TAG_LEN;
 	if (op->rtcp) {
-		tail(op, op->out + n);
+		seam_tail(op, op->out + n);
 		n += SEAM_RTCP_INDEX_LEN;
 	}
 	op->out_len = n;
@@ -153,10 +162,10 @@ static int gcm_open(struct sl_srtp_op *op)
 {
 	size_t clear = seam_clear_len(op);
 	size_t n = op->hdr_len - SEAM_GCM_TAG_LEN - (op->rtcp ? SEAM_RTCP_INDEX_LEN : 0u);
-	struct aead a;
+	struct seam_aead a;
 
-	aead_init(&a, op, clear);
-	if (mbedtls_gcm_auth_decrypt(&seam_half(op)->gcm, n - clear, a.iv, sizeof(a.iv), a.aad,
+	seam_aead_init(&a, op, clear);
+	if (mbedtls_gcm_auth_decrypt(&primitives(op)->gcm, n - clear, a.iv, sizeof(a.iv), a.aad,
 				     a.aad_len, op->hdr + n, SEAM_GCM_TAG_LEN, op->hdr + clear,
 				     op->out + clear))
 		return SL_EAUTH;
@@ -181,4 +190,5 @@ static void soft_open(struct sl_srtp_op *ops, int n)
 				ops[i].key->profile->aead ? gcm_open(&ops[i]) : cm_open(&ops[i]);
 }
 
-const struct seam_impl seam_soft = {.seal = soft_seal, .open = soft_open};
+const struct seam_impl seam_soft = {
+	.init = soft_init, .fini = soft_fini, .seal = soft_seal, .open = soft_open};

@@ -11,7 +11,14 @@
 
 enum { ROOM = 1600, GUARD = 64, SSRC = 0x1234abcd };
 
-static const enum sl_srtp_impl real[] = {SL_SRTP_LIBSRTP, SL_SRTP_SOFT};
+/* MB last, and only where there is one. */
+static const enum sl_srtp_impl real[] = {
+	SL_SRTP_LIBSRTP,
+	SL_SRTP_SOFT,
+#if SL_HAVE_MB
+	SL_SRTP_MB,
+#endif
+};
 
 #define EACH_PROFILE(p)                                                                            \
 	for (enum sl_srtp_profile p = SL_SRTP_AES128_CM_SHA1_80; p < SL_SRTP_PROFILE_COUNT; p++)
@@ -86,6 +93,21 @@ static void *make_key(void *arg)
 	return NULL;
 }
 
+/* Each key has a manager of its own here. */
+static int bind(struct sl_srtp_key *key)
+{
+	const struct sl_srtp_choice sse = {
+		.cm = SL_SRTP_MB, .small = SL_ARCH_SSE, .large = SL_ARCH_SSE, .aead = SL_ARCH_SSE};
+	struct sl_srtp_mgr *mgr;
+	int err = sl_srtp_mgr_new(&sse, &mgr);
+
+	if (err)
+		return err;
+	DEFER(sl_srtp_mgr_free, mgr);
+	sl_srtp_key_bind(key, mgr);
+	return SL_OK;
+}
+
 static int key_with(enum sl_srtp_impl impl, const struct sl_srtp_master *m, bool outbound,
 		    struct sl_srtp_key **out)
 {
@@ -100,7 +122,7 @@ static int key_with(enum sl_srtp_impl impl, const struct sl_srtp_master *m, bool
 		return err ? err : a.err;
 	DEFER(sl_srtp_key_free, a.key);
 	*out = a.key;
-	return SL_OK;
+	return impl == SL_SRTP_MB ? bind(a.key) : SL_OK;
 }
 
 static int key_of(enum sl_srtp_impl impl, enum sl_srtp_profile p, bool outbound,
@@ -211,26 +233,27 @@ TEST(session_keys_are_those_of_rfc6188_section_7_2)
 /* Gives a key the session keys of a vector. */
 static int rekey(struct sl_srtp_key *key, const char *cipher, const char *salt)
 {
-	int err = SL_OK;
+	int err;
 
-	for (int i = 0; i < 2 && !err; i++) {
-		struct seam_half *h = &key->half[i];
-
-		unhex(cipher, h->cipher_key);
-		unhex(salt, h->salt);
-		seam_half_fini(h);
-		err = seam_half_init(h, key->profile);
+	for (int i = 0; i < 2; i++) {
+		unhex(cipher, key->half[i].cipher_key);
+		unhex(salt, key->half[i].salt);
 	}
+	key->impl->fini(key);
+	err = key->impl->init(key, NULL);
+	if (!err)
+		sl_srtp_key_bind(key, key->mgr);
 	return err;
 }
 
-static void check_keystream(enum sl_srtp_profile p, const char *cipher, const char *want)
+static void check_keystream(enum sl_srtp_impl impl, enum sl_srtp_profile p, const char *cipher,
+			    const char *want)
 {
 	uint8_t hdr[12] = {0x80}, zeros[48] = {0}, out[12 + 48 + SL_SRTP_OVERHEAD];
 	struct sl_srtp_op op = {
 		.hdr = hdr, .hdr_len = 12, .payload = zeros, .payload_len = 48, .out = out};
 
-	TRY(key_of(SL_SRTP_SOFT, p, true, &op.key));
+	TRY(key_of(impl, p, true, &op.key));
 	TRY(rekey(op.key, cipher, "f0f1f2f3f4f5f6f7f8f9fafbfcfd"));
 	CHECK_EQ(sl_srtp_seal(&op, 1), 1);
 	check_hex(out + 12, want);
@@ -238,13 +261,16 @@ static void check_keystream(enum sl_srtp_profile p, const char *cipher, const ch
 
 TEST(the_keystream_is_that_of_rfc3711_appendix_b2_and_rfc6188_section_7_1)
 {
-	check_keystream(SL_SRTP_AES128_CM_SHA1_80, "2b7e151628aed2a6abf7158809cf4f3c",
-			"e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab"
-			"41e95b3bb0a2e8dd477901e4fca894c0");
-	check_keystream(SL_SRTP_AES256_CM_SHA1_80,
-			"57f82fe3613fd170a85ec93c40b1f0922ec4cb0dc025b58272147cc438944a98",
-			"92bdd28a93c3f52511c677d08b5515a49da71b2378a854f67050756ded165bac"
-			"63c4868b7096d88421b563b8c94c9a31");
+	for (size_t i = 1; i < SL_COUNT(real); i++) {
+		check_keystream(real[i], SL_SRTP_AES128_CM_SHA1_80,
+				"2b7e151628aed2a6abf7158809cf4f3c",
+				"e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab"
+				"41e95b3bb0a2e8dd477901e4fca894c0");
+		check_keystream(real[i], SL_SRTP_AES256_CM_SHA1_80,
+				"57f82fe3613fd170a85ec93c40b1f0922ec4cb0dc025b58272147cc438944a98",
+				"92bdd28a93c3f52511c677d08b5515a49da71b2378a854f67050756ded165bac"
+				"63c4868b7096d88421b563b8c94c9a31");
+	}
 }
 
 struct gcm_vector {
@@ -281,7 +307,7 @@ static const struct gcm_vector gcm_vectors[] = {
 	 "6fad1d1eb30c4446839f57ff6f6cb26ac3be800005d4"},
 };
 
-TEST(gcm_packets_are_those_of_rfc7714_sections_16_and_17)
+static void check_gcm_vectors(enum sl_srtp_impl impl)
 {
 	for (size_t i = 0; i < SL_COUNT(gcm_vectors); i++) {
 		const struct gcm_vector *v = &gcm_vectors[i];
@@ -295,12 +321,12 @@ TEST(gcm_packets_are_those_of_rfc7714_sections_16_and_17)
 					.rtcp = v->rtcp,
 					.out = out};
 
-		TRY(key_of(SL_SRTP_SOFT, v->profile, true, &op.key));
+		TRY(key_of(impl, v->profile, true, &op.key));
 		TRY(rekey(op.key, v->key, "517569642070726f2071756f"));
 		CHECK_EQ(sl_srtp_seal(&op, 1), 1);
 		CHECK_EQ(op.out_len, sealed_len);
 		CHECK_BYTES(out, sealed, sealed_len);
-		TRY(key_of(SL_SRTP_SOFT, v->profile, false, &op.key));
+		TRY(key_of(impl, v->profile, false, &op.key));
 		TRY(rekey(op.key, v->key, "517569642070726f2071756f"));
 		op.hdr = sealed;
 		op.hdr_len = sealed_len;
@@ -308,6 +334,12 @@ TEST(gcm_packets_are_those_of_rfc7714_sections_16_and_17)
 		CHECK_EQ(op.out_len, n);
 		CHECK_BYTES(out, plain, n);
 	}
+}
+
+TEST(gcm_packets_are_those_of_rfc7714_sections_16_and_17)
+{
+	for (size_t i = 1; i < SL_COUNT(real); i++)
+		check_gcm_vectors(real[i]);
 }
 
 TEST(a_32_bit_tag_is_for_srtp_only)
@@ -460,7 +492,8 @@ TEST(packets_of_every_shape_go_there_and_back_in_all_profiles)
 					   65536, 70000, 0x3fffffff, 0x7fffffff};
 
 	EACH_PROFILE(p)
-	round_trips(SL_SRTP_SOFT, p, indexes, SL_COUNT(indexes));
+	for (size_t i = 1; i < SL_COUNT(real); i++)
+		round_trips(real[i], p, indexes, SL_COUNT(indexes));
 }
 
 TEST(packets_of_every_shape_go_there_and_back_through_libsrtp_in_all_profiles)
@@ -590,7 +623,8 @@ static void compare_with_oracle(enum sl_srtp_impl impl, enum sl_srtp_profile p)
 TEST(sealed_bytes_are_those_of_libsrtp_called_directly)
 {
 	EACH_PROFILE(p)
-	compare_with_oracle(SL_SRTP_SOFT, p);
+	for (size_t i = 1; i < SL_COUNT(real); i++)
+		compare_with_oracle(real[i], p);
 }
 
 /* ---- explicit indexes in any order ---- */
@@ -691,10 +725,10 @@ TEST(a_batch_of_128_mixes_keys_transforms_and_bad_packets)
 	struct sl_srtp_key *out[3], *in[3];
 
 	for (size_t i = 0; i < 3; i++) {
-		TRY(key_of(i % 2 ? SL_SRTP_LIBSRTP : SL_SRTP_SOFT,
-			   (enum sl_srtp_profile)(1 + i * 2), true, &out[i]));
-		TRY(key_of(i % 2 ? SL_SRTP_SOFT : SL_SRTP_LIBSRTP,
-			   (enum sl_srtp_profile)(1 + i * 2), false, &in[i]));
+		TRY(key_of(real[i % SL_COUNT(real)], (enum sl_srtp_profile)(1 + i * 2), true,
+			   &out[i]));
+		TRY(key_of(real[(i + 1) % SL_COUNT(real)], (enum sl_srtp_profile)(1 + i * 2), false,
+			   &in[i]));
 	}
 	for (size_t i = 0; i < SL_COUNT(ops); i++) {
 		int n = seal_at(out[i % 3], (uint32_t)i, i, sealed[i]);
@@ -756,8 +790,10 @@ TEST(no_flipped_bit_and_no_cut_packet_is_let_in)
 
 	EACH_PROFILE(p)
 	{
-		no_forgery(SL_SRTP_SOFT, p, &rtp);
-		no_forgery(SL_SRTP_SOFT, p, &rtcp);
+		for (size_t i = 1; i < SL_COUNT(real); i++) {
+			no_forgery(real[i], p, &rtp);
+			no_forgery(real[i], p, &rtcp);
+		}
 	}
 	no_forgery(SL_SRTP_LIBSRTP, SL_SRTP_AES128_CM_SHA1_80, &rtp);
 	no_forgery(SL_SRTP_LIBSRTP, SL_SRTP_AEAD_AES128_GCM, &rtp);
