@@ -177,7 +177,18 @@ static int run_failing(const struct sl_test *t, long nth)
 	return how == 2 ? 2 : fired;
 }
 
-static int oom_all(const char *filter, const char *name)
+/* Where a test begins when only each `stride`th allocation fails: tests begin differently, so that together they still
+ * try each allocation of what most of them begin with. */
+static long first_to_fail(const struct sl_test *t, long stride)
+{
+	long sum = 0;
+
+	for (const char *p = t->name; *p; p++)
+		sum = (sum * 31 + *p) % stride;
+	return sum;
+}
+
+static int oom_all(const char *filter, const char *name, long stride)
 {
 	int passed = 0, failed = 0;
 
@@ -187,7 +198,7 @@ static int oom_all(const char *filter, const char *name)
 
 		if (filter && !strstr(t->name, filter))
 			continue;
-		for (long nth = 0; nth < OOM_RUNS_MAX && how == 1; nth++)
+		for (long nth = first_to_fail(t, stride); nth < OOM_RUNS_MAX && how == 1; nth += stride)
 			how = run_failing(t, nth);
 		if (how == 2)
 			failed++;
@@ -203,18 +214,21 @@ int main(int argc, char **argv)
 	static struct CMUnitTest tests[TESTS_MAX];
 	const char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
 	const char *filter = NULL;
-	bool oom = false;
+	long stride = 0;        /* 0: nothing fails */
 	int n = 0;
 	int failed;
 
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--oom") == 0)
-			oom = true;
+			stride = 1;
+		else if (strncmp(argv[i], "--oom=", 6) == 0)
+			stride = strtol(argv[i] + 6, NULL, 10);
 		else
 			filter = argv[i];
+	SL_ASSERT(stride >= 0);
 	sl_mem_set_gate(gate);
-	if (oom)
-		return oom_all(filter, name);
+	if (stride)
+		return oom_all(filter, name, stride);
 	for (struct sl_test *t = all; t; t = t->next) {
 		if (filter && !strstr(t->name, filter))
 			continue;

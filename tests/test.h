@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/test.h — a test is a sentence and registers itself; cmocka runs it.
  * Each test runs twice: as it is, and (--oom) again and again with allocation 0, 1, 2, ... failing
- * until it passes untouched (200 times at most). For that a test gets its objects through TRY() and
- * gives them back through DEFER(): a run in which TRY() sees SL_ENOMEM ends there, and the leak
- * check still holds. */
+ * until it passes untouched (200 times at most; --oom=5 takes every fifth). For that a test gets
+ * its objects through TRY() and gives them back through DEFER(): a run in which TRY() sees
+ * SL_ENOMEM ends there, and the leak check still holds. */
 #ifndef SL_TEST_H
 #define SL_TEST_H
 #include "core/base/base.h"
