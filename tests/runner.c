@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — runs the registered tests under cmocka, or each under failing allocations. */
+/* SPDX-License-Identifier: Apache-2.0 — runs the registered tests under cmocka, or each under
+ * failing allocations. */
 #include "tests/test.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
@@ -19,7 +20,8 @@ static struct {
 static size_t defer_count;
 
 static _Thread_local bool armed;
-static _Thread_local bool counted;       /* the gate has counted this one: calloc must not count it again */
+static _Thread_local bool
+	counted; /* the gate has counted this one: calloc must not count it again */
 static long countdown;
 static bool fired, oom_mode;
 static jmp_buf oom_jump;
@@ -43,7 +45,7 @@ void *calloc(size_t n, size_t size)
 	if (counted)
 		counted = false;
 	else if (!gate(n * size)) {
-		errno = ENOMEM;                 /* pthread_create() insists on it */
+		errno = ENOMEM; /* pthread_create() insists on it */
 		return NULL;
 	}
 	counted = false;
@@ -125,15 +127,15 @@ struct sl_rng sl_test_rng(struct sl_test_rng *state, uint64_t seed)
 	return (struct sl_rng){.fill = xorshift, .state = state};
 }
 
-/* What a test defers may be a local of its own: its frame lies below a gap that the clean-up does not reach, so that
- * the local still has its value when the test has returned or jumped out. */
+/* What a test defers may be a local of its own: its frame lies below a gap that the clean-up does
+ * not reach, so that the local still has its value when the test has returned or jumped out. */
 static __attribute__((noinline)) void run_below_gap(const struct sl_test *t)
 {
 	volatile char gap[GAP_LEN];
 
 	gap[0] = gap[GAP_LEN - 1] = 0;
 	t->run();
-	gap[0] = 1;             /* not a tail call */
+	gap[0] = 1; /* not a tail call */
 }
 
 static void run_plain(void **state)
@@ -153,7 +155,8 @@ static int after_plain(void **state)
 	return 0;
 }
 
-/* One test, its nth allocation failing. 0: it ran with nothing left to fail; 1: go on; 2: it failed. */
+/* One test, its nth allocation failing. 0: it ran with nothing left to fail; 1: go on; 2: it
+ * failed. */
 static int run_failing(const struct sl_test *t, long nth)
 {
 	uint64_t live = sl_mem_stat().live;
@@ -177,8 +180,8 @@ static int run_failing(const struct sl_test *t, long nth)
 	return how == 2 ? 2 : fired;
 }
 
-/* Where a test begins when only each `stride`th allocation fails: tests begin differently, so that together they still
- * try each allocation of what most of them begin with. */
+/* Where a test begins when only each `stride`th allocation fails: tests begin differently, so that
+ * together they still try each allocation of what most of them begin with. */
 static long first_to_fail(const struct sl_test *t, long stride)
 {
 	long sum = 0;
@@ -198,7 +201,8 @@ static int oom_all(const char *filter, const char *name, long stride)
 
 		if (filter && !strstr(t->name, filter))
 			continue;
-		for (long nth = first_to_fail(t, stride); nth < OOM_RUNS_MAX && how == 1; nth += stride)
+		for (long nth = first_to_fail(t, stride); nth < OOM_RUNS_MAX && how == 1;
+		     nth += stride)
 			how = run_failing(t, nth);
 		if (how == 2)
 			failed++;
@@ -214,7 +218,7 @@ int main(int argc, char **argv)
 	static struct CMUnitTest tests[TESTS_MAX];
 	const char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
 	const char *filter = NULL;
-	long stride = 0;        /* 0: nothing fails */
+	long stride = 0; /* 0: nothing fails */
 	int n = 0;
 	int failed;
 
@@ -233,7 +237,10 @@ int main(int argc, char **argv)
 		if (filter && !strstr(t->name, filter))
 			continue;
 		SL_ASSERT(n < TESTS_MAX);
-		tests[n++] = (struct CMUnitTest){.name = t->name, .test_func = run_plain, .teardown_func = after_plain, .initial_state = t};
+		tests[n++] = (struct CMUnitTest){.name = t->name,
+						 .test_func = run_plain,
+						 .teardown_func = after_plain,
+						 .initial_state = t};
 	}
 	failed = _cmocka_run_group_tests(name, tests, (size_t)n, NULL, NULL);
 	printf("%s: %d passed, %d failed\n", name, n - failed, failed);

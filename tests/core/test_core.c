@@ -454,7 +454,8 @@ TEST(core_that_cannot_start_says_why_and_leaves_nothing)
 			TRY(err);
 		CHECK(err < 0 && rig.core == NULL);
 		CHECK(strstr(why.text, cases[i].want) == why.text);
-		CHECK(cases[i].cert || strstr(why.text, "is a key that everybody may read; chmod 600 it"));
+		CHECK(cases[i].cert ||
+		      strstr(why.text, "is a key that everybody may read; chmod 600 it"));
 		rig_end(&rig);
 	}
 }

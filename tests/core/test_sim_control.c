@@ -75,7 +75,8 @@ TEST(statistics_of_a_transport_tell_its_path_its_cipher_and_its_tracks)
 	CHECK(st.pair_count >= 1 && st.pairs[0].selected && st.pairs[0].checks_in > 0);
 	CHECK_EQ(st.track_count, 2);
 	for (size_t i = 0; i < st.track_count; i++) {
-		CHECK(st.tracks[i].publish && st.tracks[i].packets > 100 && st.tracks[i].bps > 10000);
+		CHECK(st.tracks[i].publish && st.tracks[i].packets > 100 &&
+		      st.tracks[i].bps > 10000);
 		CHECK(st.tracks[i].silent_us >= 0 && st.tracks[i].silent_us < SL_SEC);
 	}
 	memset(&st, 0, sizeof(st));

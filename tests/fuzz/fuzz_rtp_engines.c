@@ -7,7 +7,7 @@
 
 #define MUST(c) ((c) ? (void)0 : __builtin_trap())
 
-enum { SPAN = 1 << 17, GAP_SPAN = 1 << 13 };    /* numbers that the models remember */
+enum { SPAN = 1 << 17, GAP_SPAN = 1 << 13 }; /* numbers that the models remember */
 
 static uint8_t op(struct sl_rd *r)
 {
@@ -162,7 +162,7 @@ static void fuzz_gap(struct sl_rd *r)
 	struct sl_gap g;
 	uint64_t base = 65536 + (uint64_t)sl_rd16(r), at = 1000, top = 0;
 	bool any = false;
-	int budget = 400;               /* the model is slow */
+	int budget = 400; /* the model is slow */
 
 	memset(dropped, 0, sizeof(dropped));
 	memset(given, 0, sizeof(given));
@@ -237,7 +237,7 @@ static void fuzz_rewriter(struct sl_rd *r)
 
 /* ---- transport-cc ---- */
 
-static int64_t heard[65536];            /* ticks; -1 not */
+static int64_t heard[65536]; /* ticks; -1 not */
 
 static uint32_t read_chunks(struct sl_rd *r, uint8_t *symbols, uint32_t count)
 {

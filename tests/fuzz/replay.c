@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 — stands in for libFuzzer's main(): replays a corpus folder, so that `make test`
- * runs every past crash again. Prints how many inputs there were; an empty or missing folder is a failure. */
+/* SPDX-License-Identifier: Apache-2.0 — stands in for libFuzzer's main(): replays a corpus folder,
+ * so that `make test` runs every past crash again. Prints how many inputs there were; an empty or
+ * missing folder is a failure. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

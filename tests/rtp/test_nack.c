@@ -224,7 +224,7 @@ enum { PKTS = 3000, GAP_MS = 4, IN_FLIGHT = 64 };
 struct link {
 	struct sl_nack n;
 	struct draw d;
-	int64_t arrives_ms[PKTS];       /* next arrival; -1 none */
+	int64_t arrives_ms[PKTS]; /* next arrival; -1 none */
 	int tries[PKTS];
 	bool here[PKTS];
 	uint32_t loss_percent;

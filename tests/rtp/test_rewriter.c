@@ -337,7 +337,11 @@ static void switch_to(struct sl_rewriter *r, const struct sl_vp8 *v)
 TEST(rewriter_picture_ids_of_the_first_source_stay)
 {
 	struct sl_vp8 v = {
-		.pic_id_off = 2, .pic_id_len = 2, .pic_id = 32766, .tl0_off = 4, .tl0 = 250,
+		.pic_id_off = 2,
+		.pic_id_len = 2,
+		.pic_id = 32766,
+		.tl0_off = 4,
+		.tl0 = 250,
 	};
 	struct sl_rewriter r;
 
@@ -354,7 +358,7 @@ TEST(rewriter_picture_ids_go_on_over_a_switch_in_both_widths)
 		uint16_t last, next, want;
 	} rows[] = {
 		{2, 100, 9000, 101}, {2, 32767, 5, 0}, {2, 5, 32767, 6},
-		{1, 126, 3, 127}, {1, 127, 3, 0}, {1, 0, 127, 1},
+		{1, 126, 3, 127},    {1, 127, 3, 0},   {1, 0, 127, 1},
 	};
 
 	for (size_t i = 0; i < SL_COUNT(rows); i++) {
@@ -408,7 +412,11 @@ TEST(rewriter_late_picture_is_not_the_newest)
 TEST(rewriter_source_without_picture_ids_gets_no_offset)
 {
 	struct sl_vp8 a = {
-		.pic_id_off = 2, .pic_id_len = 2, .pic_id = 7, .tl0_off = 4, .tl0 = 9,
+		.pic_id_off = 2,
+		.pic_id_len = 2,
+		.pic_id = 7,
+		.tl0_off = 4,
+		.tl0 = 9,
 	};
 	struct sl_vp8 none = {0};
 	struct sl_rewriter r;

@@ -8,9 +8,9 @@ enum { NUMBERS = 65536, TICK_US = 250 };
 /* What a sender makes of the feedback it gets: a small decoder of its own, straight from the draft.
  * */
 struct sender {
-	int64_t ticks[NUMBERS];         /* of the latest word about each; -1 lost, -2 not told yet */
+	int64_t ticks[NUMBERS]; /* of the latest word about each; -1 lost, -2 not told yet */
 	int told[NUMBERS];
-	int64_t ref_near;               /* reference time unwrapped: near this */
+	int64_t ref_near; /* reference time unwrapped: near this */
 	uint16_t base, count;
 	uint8_t fb_count;
 	int fbs, runs, vec1s, vec2s, larges;
@@ -166,7 +166,7 @@ TEST(twcc_feedback_of_one_packet_has_these_bytes)
 {
 	static const uint8_t want[] = {
 		0x8f, 0xcd, 0, 5, 0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x22, 0x22,
-		0, 7, 0, 1, 0, 0, 2, 0, 0x20, 1, 0x90, 0,
+		0,    7,    0, 1, 0,	0,    2,    0,	  0x20, 1,    0x90, 0,
 	};
 	struct sl_twcc_rx *t = rx_new();
 	uint8_t buf[64];
@@ -191,7 +191,8 @@ TEST(twcc_our_own_reader_agrees)
 
 	for (uint16_t i = 0; i < 300; i++)
 		if (i % 7 && i % 31 < 20)
-			arrive(t, (uint16_t)(65400 + i), SL_SEC + i * (i % 50 == 33 ? 30 : 31) * SL_MS);
+			arrive(t, (uint16_t)(65400 + i),
+			       SL_SEC + i * (i % 50 == 33 ? 30 : 31) * SL_MS);
 	CHECK(sl_twcc_rx_write(t, 5, 6, 100 * SL_SEC, &w));
 	r = sl_rd(buf, sl_wr_len(&w));
 	CHECK(sl_rtcp_next(&r, &rtcp));
