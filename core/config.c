@@ -71,6 +71,8 @@ static const struct key keys[] = {
 	{"dtls.cert", TEXT, AT(dtls.cert), 0, 0, "PEM file", "",
 	 "certificate for DTLS; empty: made at start"},
 	{"dtls.key", TEXT, AT(dtls.key), 0, 0, "PEM file", "", "key of dtls.cert"},
+	{"srtp.transform", TEXT, AT(srtp.transform), 0, 0, "", "auto",
+	 "what ciphers media: mb (ipsec-mb), soft (mbedTLS), libsrtp; auto measures at start"},
 	{"rooms.auto_create", SWITCH, AT(rooms.auto_create), 0, 0, "", "true",
 	 "a room appears with its first user"},
 	{"rooms.linger_ms", MILLISECONDS, AT(rooms.linger_us), 0, 86400000, "ms", "30000",
@@ -79,7 +81,8 @@ static const struct key keys[] = {
 	{"rooms.max_participants", NUMBER, AT(rooms.max_participants), 1, 10000, "", "200",
 	 "participants of one room"},
 	{"rooms.max_video_bps", NUMBER, AT(rooms.max_video_bps), 0, 1000000000, "bit/s", "8000000",
-	 "what the cameras of a room share, told to each by REMB (at least 150 kbit/s); 0 for no cap"},
+	 "what the cameras of a room share, told to each by REMB (at least 150 kbit/s); 0 for no "
+	 "cap"},
 	{"limits.max_sessions", NUMBER, AT(limits.max_sessions), 1, 10000, "", "10000",
 	 "WHIP and WHEP sessions, and participants who joined, at a time"},
 	{"limits.sdp_mlines", NUMBER, AT(limits.sdp_mlines), 16, 256, "", "256",
@@ -628,6 +631,16 @@ static int refuse(struct sl_config_error *e, const char *text)
 	return SL_EPARSE;
 }
 
+static bool is_transform(const char *name)
+{
+	static const char *const names[] = {"auto", "mb", "soft", "libsrtp"};
+
+	for (size_t i = 0; i < SL_COUNT(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static int check_addresses(const struct sl_config *c, struct sl_config_error *e)
 {
 	struct sl_addr a;
@@ -678,6 +691,8 @@ int sl_config_check(const struct sl_config *c, struct sl_config_error *e)
 		return refuse(e, "http.cert and http.key go together; set both or none");
 	if (!c->dtls.cert[0] != !c->dtls.key[0])
 		return refuse(e, "dtls.cert and dtls.key go together; set both or none");
+	if (!is_transform(c->srtp.transform))
+		return refuse(e, "srtp.transform: use auto, mb, soft or libsrtp");
 	if (strcmp(c->log.format, "logfmt") != 0 && strcmp(c->log.format, "json") != 0)
 		return refuse(e, "log.format: use logfmt or json");
 	return check_addresses(c, e);

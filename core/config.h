@@ -50,6 +50,9 @@ struct sl_config {
 		char cert[SL_CONFIG_TEXT_MAX], key[SL_CONFIG_TEXT_MAX];
 	} dtls;
 	struct {
+		char transform[SL_CONFIG_TEXT_MAX];     /* "auto", "mb", "soft" or "libsrtp" */
+	} srtp;
+	struct {
 		bool auto_create;                       /* true */
 		int64_t linger_us;                      /* 30 s after the last user */
 		uint32_t max;                           /* 1000 */

@@ -260,6 +260,7 @@ struct sl_engine {
 	struct sl_slab packets;
 	struct sl_hash by_ufrag, by_path, by_tid, by_publisher;       /* → transport ×3, replica */
 	struct sl_egress *egress;               /* SL_BATCH slots */
+	struct sl_srtp_mgr *srtp;               /* what the keys here are bound to; may be NULL */
 	struct sl_srtp_op seal_ops[SL_BATCH], open_ops[SL_BATCH];
 	struct sl_pending *pending;             /* SL_BATCH: what the open ops are about */
 	struct sl_list hs_list;

@@ -80,6 +80,8 @@ int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf,
 	err = e->egress && e->pending && e->late ? init_tables(e) : SL_ENOMEM;
 	if (!err)
 		err = init_pools(e);
+	if (!err)
+		err = sl_srtp_mgr_new(NULL, &e->srtp);
 	if (err)
 		sl_engine_fini(e);
 	return err;
@@ -153,6 +155,7 @@ void sl_engine_fini(struct sl_engine *e)
 	sl_free(e->egress);
 	sl_free(e->pending);
 	sl_free(e->late);
+	sl_srtp_mgr_free(e->srtp);
 	memset(e, 0, sizeof(*e));
 }
 

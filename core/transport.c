@@ -721,6 +721,8 @@ static void take_keys(struct sl_transport *t, struct sl_hs *hs)
 	t->rx_key = hs->rx_key;
 	t->tx_key = hs->tx_key;
 	hs->rx_key = hs->tx_key = NULL;
+	sl_srtp_key_bind(t->rx_key, t->eng->srtp);
+	sl_srtp_key_bind(t->tx_key, t->eng->srtp);
 	sl_wipe(&hs->records, sizeof(hs->records));
 	t->dtls_done = true;
 	connected(t);

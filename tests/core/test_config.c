@@ -58,6 +58,7 @@ static const struct row {
 	{"dtls.active", "DTLS_ACTIVE", SWITCH, AT(dtls.active), 1, "FALSE", 0, NULL, NULL},
 	{"dtls.cert", "DTLS_CERT", TEXT, AT(dtls.cert), 0, "c.pem", 0, NULL, NULL},
 	{"dtls.key", "DTLS_KEY", TEXT, AT(dtls.key), 0, "k.pem", 0, NULL, NULL},
+	{"srtp.transform", "SRTP_TRANSFORM", TEXT, AT(srtp.transform), 0, "soft", 0, NULL, NULL},
 	{"rooms.auto_create", "ROOMS_AUTO_CREATE", SWITCH, AT(rooms.auto_create), 1, "0", 0, NULL,
 	 NULL},
 	{"rooms.linger_ms", "ROOMS_LINGER_MS", TIME, AT(rooms.linger_us), 30 * SL_SEC, "0", 0, "-1",
@@ -84,7 +85,10 @@ static const struct row {
 /* Defaults of TEXT keys that are not empty. */
 static const struct {
 	const char *path, *def;
-} texts[] = {{"http.bind", "127.0.0.1"}, {"log.level", "info"}, {"log.format", "logfmt"}};
+} texts[] = {{"http.bind", "127.0.0.1"},
+	     {"srtp.transform", "auto"},
+	     {"log.level", "info"},
+	     {"log.format", "logfmt"}};
 
 /* ---- reading and writing what a test needs ---- */
 
@@ -682,6 +686,10 @@ TEST(config_rules_between_keys_name_the_keys_and_the_mend)
 		{"dtls: {cert: a}", "dtls.cert and dtls.key go together; set both or none"},
 		{"dtls: {key: a}", "dtls.cert and dtls.key go together; set both or none"},
 		{"dtls: {cert: a, key: b}", NULL},
+		{"srtp: {transform: mb}", NULL},
+		{"srtp: {transform: libsrtp}", NULL},
+		{"srtp: {transform: MB}", "srtp.transform: use auto, mb, soft or libsrtp"},
+		{"srtp: {transform: \"\"}", "srtp.transform: use auto, mb, soft or libsrtp"},
 		{"log: {format: xml}", "log.format: use logfmt or json"},
 		{"log: {format: JSON}", "log.format: use logfmt or json"},
 		{"media: {bind: [192.0.2.1, eth0]}",
