@@ -470,6 +470,8 @@ static void on_path(struct sl_transport *t, const struct sl_path *path)
 		return;
 	}
 	log_path(t, path);
+	/* Its check may have come before the answer, and no other soon. */
+	remember_path(t, path);
 	if (!t->path_us) {
 		t->path_us = t->eng->now_us;
 		/* Until there are keys this timer bounds the handshake's life. */

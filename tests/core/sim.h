@@ -123,6 +123,7 @@ int sim_try_open(struct sim_peer *sp);
 /* What a sink plays from now on; NULL: nothing. */
 void sim_route(struct peer_sink *sink, const struct peer_source *source);
 void sim_close(struct sim_peer *sp); /* by command */
+void sim_answer(struct sim_peer *sp); /* the peer's side of one that was opened offering */
 void sim_leave(struct sim_peer *sp); /* the peer vanishes without a word */
 void sim_restart_ice(struct sim_peer *sp);
 void sim_rebind(struct sim_peer *sp); /* NAT: from now on it has another address */

@@ -226,6 +226,10 @@ static void fill_conf(struct sim_peer *sp)
 			.addr = sp->addr, .type = "host", .foundation = "1", .priority = 1000};
 		c->cand_count = 1;
 	}
+	if (c->offering && !sp->opened) {
+		c->ufrag[0] = c->pwd[0] = '\0';
+		c->cand_count = 0;
+	}
 }
 
 int sim_try_open(struct sim_peer *sp)
@@ -262,6 +266,18 @@ void sim_open(struct sim_peer *sp)
 	if (err == SL_EFULL && sl_test_oom_fired())
 		err = SL_ENOMEM;
 	TRY(err);
+}
+
+void sim_answer(struct sim_peer *sp)
+{
+	static struct sl_cmd cmd;
+
+	memset(&cmd, 0, sizeof(cmd));
+	cmd.type = SL_CMD_REMOTE;
+	cmd.object = sp->transport;
+	cmd.conf = sp->conf;
+	fill_conf(sp);
+	TRY(sim_command(sp->sim, sp->loop, &cmd));
 }
 
 static uint64_t id_of_source(const struct peer_source *source)

@@ -107,6 +107,28 @@ TEST(a_peer_that_comes_back_in_time_is_told_of)
 	call_end(&c);
 }
 
+TEST(a_hello_that_came_before_the_answer_needs_no_other_check_to_be_heard)
+{
+	struct sim *s;
+	struct sim_peer *sp;
+
+	sim_no_oom();
+	s = sim_new(&(struct sim_conf){.seed = 76});
+	sp = sim_peer(s, 0);
+	sp->peer_conf.dtls_client = true;
+	sim_sends(sp, SL_VP8, 0);
+	sp->conf->offering = true;
+	sim_open(sp);
+	sim_run(s, 200 * SL_MS); /* its checks are answered, its hellos are not */
+	CHECK(!sim_connected(sp));
+	sim_answer(sp);
+	sim_run(s, SL_SEC);
+	CHECK(sim_connected(sp));
+	peer_close(sp->p);
+	sim_run(s, SL_SEC);
+	sim_check_empty(s);
+}
+
 TEST(a_peer_that_never_comes_is_given_up)
 {
 	struct call c;
