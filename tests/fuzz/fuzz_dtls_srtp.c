@@ -17,9 +17,15 @@ enum { SENT_MAX = 512, PACKET_MAX = 64, RAW_MAX = 2048, SSRC = 0xfeed };
 			__builtin_trap();                                                          \
 	} while (0)
 
+/* By libsrtp2, by mbedTLS and, where it can be, by ipsec-mb. */
+static const enum sl_srtp_impl impls[] = {SL_SRTP_LIBSRTP, SL_SRTP_SOFT, SL_SRTP_MB};
+enum { IMPLS = SL_COUNT(impls) };
+
 static struct {
-	struct sl_srtp_key *seal[2], *open[2]; /* by libsrtp2, and without it */
+	struct sl_srtp_key *seal[IMPLS], *open[IMPLS];
 } keys[SL_SRTP_PROFILE_COUNT];
+static struct sl_srtp_mgr *mgr;
+static int impl_count = IMPLS;
 
 struct sent {
 	uint64_t index;
@@ -36,14 +42,28 @@ struct run {
 	struct sent sent[SENT_MAX];
 };
 
+static void make_manager(void)
+{
+	const struct sl_srtp_choice sse = {
+		.cm = SL_SRTP_MB, .small = SL_ARCH_SSE, .large = SL_ARCH_SSE, .aead = SL_ARCH_SSE};
+	int err = sl_srtp_mgr_new(&sse, &mgr);
+
+	MUST(err == SL_OK || err == SL_EUNSUPPORTED);
+	if (err)
+		impl_count--;
+}
+
 static void make_keys(enum sl_srtp_profile p)
 {
 	struct sl_srtp_master m = {.profile = p, .key = {1, 2, 3}, .salt = {4, 5, 6}};
-	static const enum sl_srtp_impl impls[2] = {SL_SRTP_LIBSRTP, SL_SRTP_SOFT};
 
-	for (int i = 0; i < 2; i++) {
+	if (!mgr && impl_count == IMPLS)
+		make_manager();
+	for (int i = 0; i < impl_count; i++) {
 		MUST(sl_srtp_key_new(impls[i], &m, true, &keys[p].seal[i]) == SL_OK);
 		MUST(sl_srtp_key_new(impls[i], &m, false, &keys[p].open[i]) == SL_OK);
+		sl_srtp_key_bind(keys[p].seal[i], mgr);
+		sl_srtp_key_bind(keys[p].open[i], mgr);
 	}
 }
 
@@ -66,7 +86,7 @@ static size_t seal(struct sl_srtp_key *key, uint64_t index, uint8_t *out)
 	return op.out_len;
 }
 
-/* Both transforms agree on the bytes, whatever the order of indexes. */
+/* All transforms agree on the bytes, whatever the order of indexes. */
 static void send(struct run *r, uint64_t index)
 {
 	struct sent *s = &r->sent[r->count++];
@@ -74,16 +94,18 @@ static void send(struct run *r, uint64_t index)
 
 	s->index = index;
 	s->len = seal(r->seal[0], index, s->packet);
-	MUST(seal(r->seal[1], index, other) == s->len);
-	MUST(memcmp(other, s->packet, s->len) == 0);
+	for (int i = 1; i < impl_count; i++) {
+		MUST(seal(r->seal[i], index, other) == s->len);
+		MUST(memcmp(other, s->packet, s->len) == 0);
+	}
 }
 
-static int open_both(struct run *r, const uint8_t *packet, size_t len, uint64_t index)
+static int open_all(struct run *r, const uint8_t *packet, size_t len, uint64_t index)
 {
-	uint8_t out[2][PACKET_MAX];
-	int errs[2];
+	uint8_t out[IMPLS][PACKET_MAX];
+	int errs[IMPLS] = {0};
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < impl_count; i++) {
 		struct sl_srtp_op op = {.key = r->open[i],
 					.hdr = packet,
 					.hdr_len = len,
@@ -93,8 +115,8 @@ static int open_both(struct run *r, const uint8_t *packet, size_t len, uint64_t 
 		sl_srtp_open(&op, 1);
 		errs[i] = op.err;
 		MUST(op.err != SL_OK || sl_get64(out[i] + 12) == index);
+		MUST(errs[i] == errs[0]);
 	}
-	MUST(errs[0] == errs[1]);
 	return errs[0];
 }
 
@@ -107,9 +129,9 @@ static uint64_t receive(struct run *r, const uint8_t *packet, size_t len)
 	int err = sl_srtp_rx_check(&r->rx, index);
 
 	if (!err)
-		err = open_both(r, packet, len, index);
+		err = open_all(r, packet, len, index);
 	if (err == SL_EAUTH && other != SL_SRTP_NO_INDEX)
-		err = open_both(r, packet, len, index = other);
+		err = open_all(r, packet, len, index = other);
 	if (err)
 		return SL_SRTP_NO_INDEX;
 	sl_srtp_rx_accept(&r->rx, index);
@@ -192,7 +214,7 @@ static void script(enum sl_srtp_profile p, struct sl_rd rd)
 
 		step(&r, what, sl_rd16(&rd));
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < impl_count; i++) {
 		sl_srtp_key_forget(r.seal[i], SSRC);
 		sl_srtp_key_forget(r.open[i], SSRC);
 	}
@@ -208,7 +230,7 @@ static void raw(enum sl_srtp_profile p, bool rtcp, struct sl_rd rd)
 
 	MUST(in && sealed && out);
 	sl_rd_copy(&rd, in, n);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < impl_count; i++) {
 		struct sl_srtp_op op = {
 			.key = keys[p].open[i], .hdr = in, .hdr_len = n, .rtcp = rtcp, .out = out};
 		uint32_t index;
@@ -222,7 +244,7 @@ static void raw(enum sl_srtp_profile p, bool rtcp, struct sl_rd rd)
 		if (sl_srtp_seal(&op, 1) == 0)
 			continue;
 		MUST(op.out_len <= n + SL_SRTP_OVERHEAD);
-		op.key = keys[p].open[1 - i];
+		op.key = keys[p].open[(i + 1) % impl_count];
 		op.hdr = sealed;
 		op.hdr_len = op.out_len;
 		op.out = out;
