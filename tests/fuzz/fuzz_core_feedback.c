@@ -7,7 +7,7 @@
  * we name lies between half of the caps and the caps; nothing is sent again that was not sent, and
  * not more than T52 allows; reports leave about once a second however many come in; round trips are
  * within the time that has passed; no RTCP ends a session or makes an object. */
-#include "core/core_int.h"
+#include "tests/fuzz/lone_engine.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -185,20 +185,6 @@ static bool io_handshake(void *arg, struct sl_hs *hs)
 	return true;
 }
 
-static struct sl_relay_msg *io_relay_slot(void *arg, unsigned loop, uint32_t reserve)
-{
-	(void)arg;
-	(void)loop;
-	(void)reserve;
-	return NULL;
-}
-
-static void io_relay_push(void *arg, unsigned loop)
-{
-	(void)arg;
-	(void)loop;
-}
-
 static bool io_event(void *arg, const struct sl_core_event *ev)
 {
 	(void)arg;
@@ -323,32 +309,16 @@ static void command(enum sl_cmd_type type, uint64_t object, uint64_t other, uint
 static void open_peer(unsigned i)
 {
 	static struct sl_transport_conf c;
-	static struct sl_cmd cmd;
+	const struct sl_reply *reply;
 	struct fuzz_peer *p = &f.p[i];
-	const struct sl_ice_creds *creds = sl_ice_local_creds(&p->ice);
-	struct sl_ice_cand server = {
-		.addr = f.e.conf.locals[0].addr, .priority = 1, .foundation = "1"};
 
 	memset(&c, 0, sizeof(c));
-	memset(&cmd, 0, sizeof(cmd));
 	c.lite = c.dtls_client = true;
-	c.fingerprint_count = 1;
-	sl_fmt(c.fingerprints[0].algorithm, sizeof(c.fingerprints[0].algorithm), "sha-256");
-	sl_fmt(c.fingerprints[0].hex, sizeof(c.fingerprints[0].hex), "%s",
-	       sl_cert_fingerprint(cert));
-	sl_fmt(c.ufrag, sizeof(c.ufrag), "%s", creds->ufrag);
-	sl_fmt(c.pwd, sizeof(c.pwd), "%s", creds->pwd);
 	for (unsigned n = 0; n < TRACKS; n++)
 		c.tracks[c.track_count++] = track(i, n);
-	cmd.type = SL_CMD_OPEN;
-	cmd.conf = &c;
-	sl_engine_command(&f.e, &cmd, f.now_us);
-	CHECK(cmd.reply.err == SL_OK);
-	p->transport = cmd.reply.transport;
-	memcpy(p->tracks, cmd.reply.tracks, sizeof(p->tracks));
-	CHECK(sl_ice_set_remote(&p->ice, sl_str_z(cmd.reply.ufrag), sl_str_z(cmd.reply.pwd),
-				f.now_us) == SL_OK);
-	CHECK(sl_ice_add_remote(&p->ice, &server, f.now_us) == SL_OK);
+	reply = lone_open(&f.e, &c, &p->ice, cert, f.now_us);
+	p->transport = reply->transport;
+	memcpy(p->tracks, reply->tracks, sizeof(p->tracks));
 }
 
 static void begin(void)
@@ -364,8 +334,8 @@ static void begin(void)
 				    .local_count = 1};
 	struct sl_engine_io io = {.send = io_send,
 				  .handshake = io_handshake,
-				  .relay_slot = io_relay_slot,
-				  .relay_push = io_relay_push,
+				  .relay_slot = lone_relay_slot,
+				  .relay_push = lone_relay_push,
 				  .event = io_event};
 
 	memset(&f, 0, sizeof(f));

@@ -30,15 +30,21 @@ TEST(kf_requests_of_many_are_one)
 	CHECK(!sl_kf_poll(&k, 100 * SL_SEC));
 }
 
+/* Asked at 1 s, served 100 ms later, and wanted again after 50 ms more. */
+static void served_and_asked_again(struct sl_kf *k)
+{
+	sl_kf_init(k);
+	sl_kf_want(k, SL_SEC);
+	CHECK(sl_kf_poll(k, SL_SEC));
+	sl_kf_arrived(k, SL_SEC + 100 * SL_MS);
+	sl_kf_want(k, SL_SEC + 150 * SL_MS);
+}
+
 TEST(kf_request_soon_after_the_last_waits_its_half_second)
 {
 	struct sl_kf k;
 
-	sl_kf_init(&k);
-	sl_kf_want(&k, SL_SEC);
-	CHECK(sl_kf_poll(&k, SL_SEC));
-	sl_kf_arrived(&k, SL_SEC + 100 * SL_MS);
-	sl_kf_want(&k, SL_SEC + 150 * SL_MS);
+	served_and_asked_again(&k);
 	CHECK(!sl_kf_poll(&k, SL_SEC + 150 * SL_MS));
 	CHECK_EQ(sl_kf_deadline_us(&k), SL_SEC + 500 * SL_MS);
 	CHECK(sl_kf_poll(&k, SL_SEC + 500 * SL_MS));
@@ -48,11 +54,7 @@ TEST(kf_deferred_request_is_forgotten_when_a_key_frame_comes_by_itself)
 {
 	struct sl_kf k;
 
-	sl_kf_init(&k);
-	sl_kf_want(&k, SL_SEC);
-	CHECK(sl_kf_poll(&k, SL_SEC));
-	sl_kf_arrived(&k, SL_SEC + 100 * SL_MS);
-	sl_kf_want(&k, SL_SEC + 150 * SL_MS);
+	served_and_asked_again(&k);
 	sl_kf_arrived(&k, SL_SEC + 200 * SL_MS);
 	CHECK(!sl_kf_poll(&k, 9 * SL_SEC));
 }
