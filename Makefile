@@ -140,6 +140,11 @@ bench-micro-forward: $(B)/micro_forward       ## instructions per forwarded pack
 			$(B)/micro_forward.$$n.out || exit 1; \
 	done
 
+$(B)/micro_srtp: $(B)/bench/micro_srtp.o $(call libs,dtls)
+	$(CC) $(CFLAGS) $^ -o $@ $(call links,dtls)
+bench-micro-srtp: $(B)/micro_srtp             ## packets per second that each SRTP transform seals
+	$(B)/micro_srtp
+
 list-modules:
 	@echo $(MODULES)
 list-fuzz:
