@@ -21,8 +21,8 @@ static inline void lone_relay_push(void *arg, unsigned loop)
 /* Opens a transport for the agent `ice`, whose certificate is our own, and gives the agent what the
  * answer says. `c` has its tracks and roles. Returns the reply: the ids of transport and tracks. */
 static inline const struct sl_reply *lone_open(struct sl_engine *e, struct sl_transport_conf *c,
-					          struct sl_ice *ice, const struct sl_cert *cert,
-					          int64_t now_us)
+					       struct sl_ice *ice, const struct sl_cert *cert,
+					       int64_t now_us)
 {
 	static struct sl_cmd cmd;
 	const struct sl_ice_creds *creds = sl_ice_local_creds(ice);
