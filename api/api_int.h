@@ -363,6 +363,25 @@ bool api_room_may_publish(const struct api_room *r, struct sl_str participant);
 /* Leaves in codecs[SL_CODEC_COUNT] only what a room's set.codecs allows. */
 void api_allow_codecs(uint32_t allowed, uint8_t *codecs);
 /* Core has got the track as tc says. */
+/* ---- spread.c: which loop a session is given to ---- */
+struct api_spread {
+	int64_t at_us;                          /* of the last look at the counters; 0 none */
+	uint64_t seen[SL_CORE_LOOPS_MAX];       /* datagrams in and out, then */
+	uint64_t rate_pps[SL_CORE_LOOPS_MAX];   /* between the last two looks */
+	/* Sessions given to the loop since the last look, and between that and the one before. */
+	uint32_t fresh[SL_CORE_LOOPS_MAX], recent[SL_CORE_LOOPS_MAX];
+};
+/* The least loaded; the session counts for it from now on. */
+unsigned api_pick_loop(struct sl_api *api);
+/* None can keep up. */
+bool api_loops_busy(const struct sl_api *api);
+/* What a loop has to do, in datagrams a second: see spread.c. */
+uint64_t api_loop_load(const struct sl_api *api, unsigned loop);
+/* Looks at the counters when it is time to. */
+void api_spread_tick(struct sl_api *api);
+/* Until then; SL_NEVER while there are no sessions. */
+int64_t api_spread_wait_us(const struct sl_api *api);
+
 void api_track_told(const struct sl_api *api, struct api_track *t, const struct sl_track_conf *tc);
 /* What a publisher's video track may take; 0 no cap. *by: whose cap that is, in words. */
 uint32_t api_room_cap_of(const struct sl_api *api, const struct api_room *r,
@@ -500,6 +519,7 @@ struct sl_api {
 	unsigned reloads;               /* of http.cert */
 	int handles;                    /* of ours on the loop, not yet closed */
 	uint16_t port;
+	struct api_spread spread;
 	bool bind_loopback, draining, freeing, dirty;
 	uint64_t responses[6];          /* by status class */
 	int64_t ws_ping_us, ws_silence_us;      /* between pings (and beats of streams); without a pong */

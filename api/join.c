@@ -217,7 +217,7 @@ static void create(struct join_socket *k)
 		return busy(k,
 			    err == SL_EFULL ? "limits.max_sessions is reached" : "out of memory");
 	}
-	s->loop = sl_core_pick_loop(api->core);
+	s->loop = api_pick_loop(api);
 	api_copy(s->owner, sizeof(s->owner), sl_str_z(k->owner));
 	err = new_join(k, s) ? open_transport(s->join) : SL_ENOMEM;
 	if (!err) {

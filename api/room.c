@@ -463,11 +463,14 @@ void api_rooms_tick(struct sl_api *api)
 
 	if (api->freeing)
 		return;
-	wait_us = api_joins_wait_us(api);
+	wait_us = SL_MIN(api_joins_wait_us(api), api_spread_wait_us(api));
+	wait_us = SL_MIN(wait_us, api_feed_wait_us(api));
 	if (api->dirty)
 		wait_us = SL_MIN(wait_us, RETRY_MS * SL_MS);
 	if (!sl_list_empty(&api->empty_rooms)) {
 		const struct api_room *r = SL_LIST_AT(api->empty_rooms.next, struct api_room, link);
+	api_spread_tick(api);
+	api_feed_tick(api);
 
 		wait_us = SL_MIN(wait_us, SL_MAX(end_us(r) - api_now_us(api), 0));
 	}

@@ -99,7 +99,7 @@ const char *api_overload(struct sl_api *api)
 {
 	if (api->draining)
 		return "draining: no new sessions";
-	if (sl_core_busy(api->core, sl_core_pick_loop(api->core)))
+	if (api_loops_busy(api))
 		return "the media loops cannot keep up";
 	if (sl_core_handshake_wait_us(api->core) > api->conf->dtls.queue_us)
 		return "too many peers are connecting";
@@ -361,7 +361,7 @@ void api_whip_post(struct api_conn *c)
 	op->n.codecs = there ? there->set.codecs : 0;
 	err = api_negotiate(api, sl_str(op->text, op->text_len),
 			    is_whip(&c->req) ? SL_SDP_PUBLISHER : SL_SDP_PLAYER,
-			    sl_core_pick_loop(api->core), &op->n, &why);
+			    api_pick_loop(api), &op->n, &why);
 	if (err)
 		offer_refused(op, err, &why);
 	else

@@ -2,6 +2,7 @@
 #include "tests/api/fake_core.h"
 #include "core/base/base.h"
 #include <stdlib.h>
+#include <sys/stat.h>
 
 void fake_core_release(struct sl_core *core)
 {
@@ -346,9 +347,14 @@ unsigned sl_core_loops(const struct sl_core *core)
 	return 2;
 }
 
-unsigned sl_core_pick_loop(const struct sl_core *core)
+int sl_core_check_key_file(const char *path, struct sl_core_why *why)
 {
-	return (unsigned)core->count % 2;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !(st.st_mode & S_IRWXO))
+		return SL_OK;
+	(void)sl_fmt(why->text, sizeof(why->text), "%s is a key that everybody may read", path);
+	return SL_EIO;
 }
 
 const char *sl_core_fingerprint(const struct sl_core *core)
@@ -377,14 +383,16 @@ size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_c
 
 const struct sl_stats *sl_core_stats(const struct sl_core *core, unsigned loop)
 {
-	(void)loop;
-	return &core->stats;
+	return &core->stats[loop];
 }
 
 uint32_t sl_core_transports(const struct sl_core *core, unsigned loop)
 {
-	(void)loop;
-	return (uint32_t)fake_core_open_count(core);
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < core->count; i++)
+		n += core->t[i].open && core->t[i].loop == loop;
+	return n;
 }
 
 bool sl_core_busy(const struct sl_core *core, unsigned loop)

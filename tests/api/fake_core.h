@@ -59,9 +59,9 @@ struct sl_core {
 	int refuse;                     /* every command returns this */
 	int fail;                       /* every reply says this */
 	int64_t wait_us;
-	bool busy[2]; /* of each loop */
+	struct sl_stats stats[2];       /* of each loop */
+	bool busy[2];                   /* the loop cannot keep up */
 	unsigned shed[2];
-	struct sl_stats stats;
 };
 
 void fake_core_init(struct sl_core *core, uv_loop_t *loop);

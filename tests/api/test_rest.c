@@ -971,7 +971,7 @@ TEST(loops_are_told_with_their_counters)
 	const cJSON *v;
 
 	REST_RIG();
-	sl_stat_add(&rig.core.stats, SL_STAT_rx_packets, 42);
+	sl_stat_add(&rig.core.stats[0], SL_STAT_rx_packets, 42);
 	v = get("/v1/loops");
 	CHECK_EQ(cJSON_GetArraySize(at(v, "loops")), 2);
 	CHECK_EQ(number(v, "loops/1/port"), 10001);
