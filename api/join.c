@@ -470,8 +470,10 @@ static int on_mute(struct api_join *j, const struct api_json_at *m)
 		return SL_OK;
 	}
 	t->muted = muted;
-	if (t->id)
-		api_event_track(j->api, j->s->room, j->s, t, "changed");
+	if (!t->id)
+		return SL_OK;
+	api_event_track(j->api, j->s->room, j->s, t, "changed");
+	api_room_caps(j->api, j->s->room);
 	return SL_OK;
 }
 

@@ -202,8 +202,10 @@ static void set_muted(struct sl_api *api, struct api_session *s, struct api_trac
 
 	t->muted = muted;
 	t->held = t->publish && muted;
-	if (changed && t->publish)
-		api_event_track(api, s->room, s, t, "changed");
+	if (!changed || !t->publish)
+		return;
+	api_event_track(api, s->room, s, t, "changed");
+	api_room_caps(api, s->room);
 }
 
 /* By its opaque id. An id that is not there costs the same whatever it is like. */

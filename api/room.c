@@ -319,7 +319,8 @@ static void cap_session(struct sl_api *api, struct api_room *r, struct api_sessi
 		struct api_track *t = &s->tracks[i];
 		uint32_t bps;
 
-		if (!t->publish || t->kind != SL_VIDEO || !t->id)
+		/* One that is muted is told when it goes on. */
+		if (!t->publish || t->kind != SL_VIDEO || !t->id || t->muted)
 			continue;
 		bps = api_room_cap_of(api, r, s, t, &by);
 		if (bps == t->cap_bps)

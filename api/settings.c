@@ -282,7 +282,7 @@ void api_track_told(const struct sl_api *api, struct api_track *t, const struct 
 	t->capped = tc->publish && tc->kind == SL_VIDEO && (!tc->twcc || api->conf->publish.cap);
 }
 
-/* Published video tracks; 1 where there is none, for they are divided by. */
+/* Published video tracks that are not muted; 1 where there is none, for they are divided by. */
 static int64_t cameras(const struct api_room *r)
 {
 	int64_t n = 0;
@@ -292,7 +292,7 @@ static int64_t cameras(const struct api_room *r)
 
 		for (size_t i = 0; i < s->track_count; i++)
 			n += s->tracks[i].publish && s->tracks[i].kind == SL_VIDEO &&
-			     s->tracks[i].id;
+			     s->tracks[i].id && !s->tracks[i].muted;
 	}
 	return n > 0 ? n : 1;
 }

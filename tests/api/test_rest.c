@@ -945,10 +945,16 @@ TEST(an_operator_sees_mutes_and_removes_those_who_joined)
 	v = heard(bob, "track");
 	CHECK_STR(text_of(v, "event"), "changed");
 	/* What an operator muted only an operator lets go on. */
-	heard(ann, "track");
+	v = heard(ann, "track");
+	CHECK_STR(text_of(v, "event"), "changed");
+	CHECK_STR(text_of(v, "participant"), "ann");
+	CHECK_STR(text_of(member(v, "track"), "id"), track);
+	CHECK(cJSON_IsTrue(member(member(v, "track"), "muted")));
 	say(ann, "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":false}", track);
 	refused_with(ann, "no_right");
 	CHECK_EQ(status("PATCH", path, "{\"muted\":false}"), 200);
+	CHECK(cJSON_IsFalse(member(member(heard(ann, "track"), "track"), "muted")));
+	CHECK(cJSON_IsFalse(member(member(heard(bob, "track"), "track"), "muted")));
 	say(ann, "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":true}", track);
 	say(ann, "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":false}", track);
 	settle_all();
@@ -1002,6 +1008,31 @@ TEST(log_levels_and_caps_can_be_changed_while_running)
 	CHECK_EQ(status("PATCH", "/v1/config", "{\"rooms.max_video_bps\":5000000}"), 200);
 	CHECK_EQ(status("PUT", "/v1/rooms/studio", "{}"), 201);
 	CHECK_EQ(number(get("/v1/rooms/studio"), "max_video_bps"), 5000000);
+}
+
+TEST(caps_of_the_configuration_act_on_those_who_are_there)
+{
+	struct peer *ann;
+	uint64_t video;
+
+	set_hooks();
+	JOIN_RIG();
+	DEFER(drop_trees, NULL);
+	rig.conf.publish.cap = true;
+	ann = join_as(0, "ann");
+	negotiated(ann);
+	publish_av(ann, NULL);
+	settle_all();
+	video = fake_core_track(&rig.core, transport_of(ann), "5")->id;
+	CHECK_EQ(status("PATCH", "/v1/config", "{\"rooms.max_video_bps\":900000}"), 200);
+	CHECK_EQ(last_cap(video), 900000);
+	CHECK_EQ(status("PATCH", "/v1/config", "{\"publish.max_video_bps\":300000}"), 200);
+	CHECK_EQ(last_cap(video), 300000);
+	CHECK_EQ(status("PATCH", "/v1/config",
+			"{\"publish.max_video_bps\":0,\"rooms.max_video_bps\":100000}"),
+		 200);
+	CHECK_EQ(last_cap(video), 150000);
+	CHECK_EQ(number(get("/v1/config"), "publish.max_video_bps"), 0);
 }
 
 TEST(a_busy_loop_is_503_with_retry_after)
