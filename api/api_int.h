@@ -356,6 +356,8 @@ void api_rooms_fini(struct sl_api *api);
 /* ---- settings.c: what can be set of a room ---- */
 void api_room_set_default(const struct sl_api *api, struct api_room_set *out);
 void api_room_set_fini(struct api_room_set *set);       /* takes a zeroed one */
+/* Who spoke last, as long as that track is there; NULL nobody. */
+const struct api_session *api_room_speaker(const struct api_room *r);
 uint32_t api_room_capacity(const struct sl_api *api, const struct api_room *r);
 /* Is there room for one more participant? */
 bool api_room_has_place(const struct sl_api *api, const struct api_room *r);

@@ -80,9 +80,14 @@ static bool is_participant(const struct api_session *s)
 static void put_room(struct api_json_out *o, const struct api_join *j)
 {
 	const struct api_room *r = j->s->room;
+	const struct api_session *speaker = api_room_speaker(r);
 
 	api_json_open_object(o, "room");
 	api_json_put_z(o, "name", r->name);
+	if (speaker)
+		api_json_put_str(o, "speaker", api_log_name(speaker));
+	else
+		api_json_put_null(o, "speaker");
 	api_json_open_array(o, "participants");
 	SL_LIST_EACH(it, tmp, &r->publishers) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);

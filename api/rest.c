@@ -242,26 +242,15 @@ static struct api_room *room_of(struct api_conn *c)
 	return r;
 }
 
-static const char *speaker_of(const struct api_room *r)
-{
-	SL_LIST_EACH(it, tmp, &r->publishers) {
-		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);
-
-		for (size_t i = 0; i < s->track_count; i++)
-			if (r->speaker.current && s->tracks[i].id == r->speaker.current)
-				return s->participant;
-	}
-	return NULL;
-}
-
 static void view_room(struct api_answer *a, const struct api_room *r, struct api_view_room *out)
 {
 	const struct sl_api *api = a->conn->api;
+	const struct api_session *speaker = api_room_speaker(r);
 
 	*out = (struct api_view_room){
 		.name = r->name,
 		.participants = api_room_count(r),
-		.speaker = speaker_of(r),
+		.speaker = speaker ? speaker->participant : NULL,
 		.age_s = (double)(api_now_us(api) - r->since_us) / 1e6,
 	};
 	SL_LIST_EACH(it, tmp, &r->players)

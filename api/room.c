@@ -387,6 +387,19 @@ void api_room_set(struct sl_api *api, struct api_room *r, struct api_room_set *s
 
 /* ================= who speaks ================= */
 
+const struct api_session *api_room_speaker(const struct api_room *r)
+{
+	SL_LIST_EACH(it, tmp, &r->publishers)
+	{
+		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);
+
+		for (size_t i = 0; i < s->track_count; i++)
+			if (r->speaker.current && s->tracks[i].id == r->speaker.current)
+				return s;
+	}
+	return NULL;
+}
+
 static uint32_t fresh_score(const struct api_track *t, int64_t now_us)
 {
 	return t && t->heard_us && now_us - t->heard_us < SPEAKER_FRESH_MS * SL_MS ? t->score : 0;
