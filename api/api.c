@@ -228,6 +228,33 @@ static struct api_track *track_of(struct api_session *s, uint64_t id)
 	return NULL;
 }
 
+/* Who publishes that track in the room, or NULL. */
+static const struct api_session *publisher_of(const struct api_room *r, uint64_t track)
+{
+	SL_LIST_EACH(it, tmp, &r->publishers)
+	{
+		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
+
+		if (track_of(s, track))
+			return s;
+	}
+	return NULL;
+}
+
+static void note_mismatch(struct sl_api *api, struct api_session *s, const struct sl_core_event *ev)
+{
+	const struct api_session *by = publisher_of(s->room, ev->publisher);
+	char id[7];
+
+	api_short_id(s, id);
+	SL_LOG(INFO, WHIP, "player has no codec for what its publisher sends",
+	       SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)),
+	       SL_KS("session", id),
+	       SL_KS("codec", ev->codec ? sl_codec_info(ev->codec)->name : "none"),
+	       SL_KSTR("publisher", by ? api_log_name(by) : SL_STR("unknown")));
+	api_event_mismatch(api, s->room, s, track_of(s, ev->track), by, ev->codec);
+}
+
 static void note_codec(struct sl_api *api, struct api_session *s, const struct sl_core_event *ev)
 {
 	struct api_track *t = track_of(s, ev->track);
@@ -281,8 +308,7 @@ void sl_api_event(struct sl_api *api, const struct sl_core_event *ev)
 		note_codec(api, s, ev);
 		break;
 	case SL_EV_CODEC_MISMATCH:
-		log_event(s, "player has no codec for what its publisher sends");
-		api_event_mismatch(api, s->room, s, track_of(s, ev->track), ev->codec);
+		note_mismatch(api, s, ev);
 		break;
 	case SL_EV_LEVEL:
 		api_room_level(api, s, ev->track, ev->score);

@@ -538,7 +538,7 @@ void api_event_speaker(struct sl_api *api, const struct api_room *r, const struc
 
 void api_event_mismatch(struct sl_api *api, const struct api_room *r,
 			const struct api_session *player, const struct api_track *t,
-			enum sl_codec codec)
+			const struct api_session *by, enum sl_codec codec)
 {
 	struct api_json_out o;
 
@@ -604,3 +604,4 @@ void api_event_closed(struct sl_api *api, const struct api_room *r, const struct
 		api_event_participant(api, r, s, "left");
 	api_event_session(api, r, s, "closed", cause);
 }
+	api_json_put_z(&o, "publisher", by ? by->participant : NULL);

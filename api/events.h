@@ -14,8 +14,10 @@ void api_event_track(struct sl_api *api, const struct api_room *r, const struct 
 void api_event_session(struct sl_api *api, const struct api_room *r, const struct api_session *s, const char *what,
 		       const char *cause);      /* "opened", "connected", "silent", "back", "closed" (cause: a sentence) */
 void api_event_speaker(struct sl_api *api, const struct api_room *r, const struct api_session *s);
-void api_event_mismatch(struct sl_api *api, const struct api_room *r, const struct api_session *player, const struct api_track *t,
-			enum sl_codec codec);
+/* by: who sends what the player cannot take; NULL when that one has gone meanwhile. */
+void api_event_mismatch(struct sl_api *api, const struct api_room *r,
+			const struct api_session *player, const struct api_track *t,
+			const struct api_session *by, enum sl_codec codec);
 /* At most one a second for a reason; it says how many there were. `why` is in static storage. */
 void api_event_overload(struct sl_api *api, const char *why);
 /* A media loop cannot keep up, or can again: an SL_EV_LOAD. */
