@@ -937,15 +937,18 @@ void sl_api_reload_cert(struct sl_api *api)
 	static const char *const names[] = {"tls-a", "tls-b",
 					    "tls-c"}; /* the library keeps the pointer */
 	const struct sl_config *conf = api->conf;
-	struct lws_vhost *fresh;
+	struct sl_core_why why = {"the certificate, the key, or that they belong together"};
+	struct lws_vhost *fresh = NULL;
 
 	if (!api->tls)
 		return;
-	fresh = new_vhost(api, names[api->reloads % SL_COUNT(names)], conf->http.cert,
-			  conf->http.key);
+	/* As at start. */
+	if (sl_core_check_key_file(conf->http.key, &why) == SL_OK)
+		fresh = new_vhost(api, names[api->reloads % SL_COUNT(names)], conf->http.cert,
+				  conf->http.key);
 	if (!fresh) {
 		SL_LOG(ERROR, HTTP, "http.cert cannot be read again; the old one stays",
-		       SL_KS("cert", conf->http.cert));
+		       SL_KS("cert", conf->http.cert), SL_KS("why", why.text));
 		return;
 	}
 	api->reloads++;

@@ -5,6 +5,7 @@
 #include <mbedtls/x509_crt.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void with_cert(void)
@@ -150,6 +151,14 @@ TEST(a_renewed_certificate_is_served_and_a_bad_one_is_not)
 	sl_api_reload_cert(rig.api);
 	tls_ask(third, &n3);
 	CHECK(n2 == n3 && memcmp(second, third, n2) == 0);
+	/* T53: a key that others may read is refused here as it is at start. */
+	copy_file("tests/vectors/dtls/ec-cert.pem", rig.conf.http.cert);
+	copy_file("tests/vectors/dtls/ec-key.pem", rig.conf.http.key);
+	CHECK_EQ(chmod(rig.conf.http.key, 0604), 0);
+	sl_api_reload_cert(rig.api);
+	tls_ask(third, &n3);
+	CHECK(n2 == n3 && memcmp(second, third, n2) == 0);
+	CHECK_EQ(chmod(rig.conf.http.key, 0600), 0);
 	for (int i = 0; i < 4; i++) {
 		copy_file(i % 2 ? "tests/vectors/dtls/rsa-cert.pem"
 				: "tests/vectors/dtls/ec-cert.pem",
