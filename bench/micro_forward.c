@@ -86,24 +86,25 @@ int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 
 /* ---- the engine's surroundings ---- */
 
-static void to_ice(const struct sl_out *out)
+static void to_ice(const struct sl_run *run)
 {
-	struct sl_dgram d = {
-		.path = {.remote = b.e.conf.locals[0].addr}, .data = out->data, .len = out->len};
+	struct sl_dgram d = {.path = {.remote = b.e.conf.locals[0].addr},
+			     .data = run->pkts->iov_base,
+			     .len = run->pkts->iov_len};
 
 	for (unsigned i = 0; i <= b.players; i++)
-		if (sl_addr_eq(&out->path.remote, &b.p[i].addr))
+		if (sl_addr_eq(&run->path->remote, &b.p[i].addr))
 			sl_ice_recv(&b.p[i].ice, &d, b.now_us);
 }
 
-static void io_send(void *arg, const struct sl_out *out, int n)
+static void io_send(void *arg, struct sl_run *runs, int n)
 {
 	(void)arg;
 	if (b.started)
-		sl_udp_send(&b.udp, b.bufs, out, n);
+		sl_udp_send(&b.udp, b.bufs, runs, n);
 	else
 		for (int i = 0; i < n; i++)
-			to_ice(&out[i]);
+			to_ice(&runs[i]);
 }
 
 static bool io_handshake(void *arg, struct sl_hs *hs)
@@ -197,12 +198,8 @@ static struct sl_track_conf track(unsigned peer)
 	c.exts.id[SL_EXT_MID] = 4;
 	c.exts.id[SL_EXT_TWCC] = 3;
 	c.exts.id[SL_EXT_ABS_SEND_TIME] = 2;
-	c.codecs[0] = (struct sl_track_codec){.pt = 96,
-					      .rtx_pt = 97,
-					      .nack = true,
-					      .pli = true,
-					      .codec = SL_VP8,
-					      .format = 1};
+	c.codecs[0] = (struct sl_track_codec){
+		.pt = 96, .rtx_pt = 97, .nack = true, .pli = true, .codec = SL_VP8, .format = 1};
 	return c;
 }
 
@@ -275,6 +272,8 @@ static void begin(unsigned players)
 				    .max_handshakes = players + 1,
 				    .ice_timeout_us = 15 * SL_SEC,
 				    .ntp_offset_us = INT64_C(3990000000) * SL_SEC,
+				    .gso = 1,
+				    .gso_padding = true,
 				    .cert = cert,
 				    .local_count = 1};
 	struct sl_engine_io io = {.send = io_send,
@@ -285,7 +284,7 @@ static void begin(unsigned players)
 
 	b.players = players;
 	b.p = sl_zalloc_array(players + 1, sizeof(*b.p));
-	b.bufs = sl_udp_bufs_new();
+	b.bufs = sl_udp_bufs_new(true);
 	NEED(b.p && b.bufs);
 	b.rng = 7;
 	b.now_us = 1000 * SL_SEC;
@@ -299,6 +298,7 @@ static void begin(unsigned players)
 	NEED(b.e.stats.n[SL_STAT_dtls_handshakes] == players + 1);
 	for (unsigned i = 1; i <= players; i++)
 		route(i);
+	b.udp.gso = true;
 	b.started = true;
 }
 

@@ -59,6 +59,13 @@ static const struct key keys[] = {
 	 "addresses told to peers in place of the local ones of their family (NAT)"},
 	{"media.port", NUMBER, AT(media.port), 0, 65535, "", "10000",
 	 "UDP port of the first loop, the others follow; 0 takes any free ones"},
+	{"media.gro", SWITCH, AT(media.gro), 0, 0, "", "true",
+	 "take datagrams that the system has joined (UDP GRO)"},
+	{"media.gso", SWITCH, AT(media.gso), 0, 0, "", "true",
+	 "send datagrams to one peer in one call (UDP GSO) where the system and the route allow "
+	 "it"},
+	{"media.gso_padding", SWITCH, AT(media.gso_padding), 0, 0, "", "true",
+	 "make their lengths equal by at most 16 bytes of RTP padding"},
 	{"ice.timeout", SECONDS, AT(ice.timeout_us), 1, 600, "s", "15",
 	 "silence after which a peer is gone"},
 	{"ice.lite", SWITCH, AT(ice.lite), 0, 0, "", "true", "ICE lite: peers do the checking"},

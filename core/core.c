@@ -188,7 +188,10 @@ static int start_loops(struct sl_core *c, const struct sl_config *conf, struct s
 						.ntp_offset_us = ntp_offset_us(),
 						.max_video_bps = conf->publish.max_video_bps,
 						.cap_always = conf->publish.cap,
+						.gso_padding = conf->media.gso_padding,
 						.cert = c->cert};
+		lc->gso = conf->media.gso;
+		lc->gro = conf->media.gro;
 		lc->hs_pool = c->hs_pool;
 		lc->peers = c->loops;
 		lc->loops = c->loop_count;

@@ -19,6 +19,7 @@
 #include "core/base/rng.h"
 #include "dtls/dtls.h"
 #include "ice/ice.h"
+#include <sys/uio.h>
 
 /* ================= timer.c ================= */
 /* A timing wheel of four levels, 64 slots each, one millisecond a tick: arming and cancelling are
@@ -85,7 +86,10 @@ static inline void sl_rate_add(struct sl_rate *r, size_t bytes, int64_t now_us)
 }
 
 /* ================= packets ================= */
-enum { SL_PKT_BLOCK = 2048, SL_BATCH = 128, SL_DATAGRAM_MAX = 1600, SL_PATCH_MAX = 16 };
+enum {
+	SL_PKT_BLOCK = 2048, SL_BATCH = 128, SL_DATAGRAM_MAX = 1600, SL_PATCH_MAX = 16,
+	SL_PAD_MAX = 16
+};
 
 /* One plain RTP packet, shared by all who read it. Holds no pointer: it is copied whole to another
  * loop's ring. */
@@ -100,7 +104,7 @@ struct sl_pkt {
 	uint8_t codec;                          /* enum sl_codec */
 	bool keyframe;
 	uint16_t len;
-	uint8_t data[SL_DATAGRAM_MAX];
+	uint8_t data[SL_DATAGRAM_MAX + SL_PAD_MAX];     /* behind the payload: padding */
 };
 _Static_assert(sizeof(struct sl_pkt) <= SL_PKT_BLOCK, "a packet fits its block");
 
@@ -113,12 +117,33 @@ struct sl_in {
 	bool truncated;
 };
 
-/* A datagram on its way out: borrowed for the call of io->send. */
-struct sl_out {
-	struct sl_path path;
-	const uint8_t *data;
-	size_t len;
+/* Datagrams of one destination on their way out, in order, all of one length but for a shorter
+ * last: borrowed for the call of io->send. */
+struct sl_run {
+	const struct sl_path *path;
+	const struct iovec *pkts;               /* one for each datagram */
+	int count;                              /* 1 to SL_RUN_PKTS */
+	uint8_t dest;                           /* the sender's: whose it is */
+	bool refused;                           /* result: the system would not take it as one, so
+						 * its datagrams went singly */
 };
+
+/* ================= run.c: which datagrams leave together ================= */
+enum { SL_RUN_PKTS = 16, SL_RUN_BYTES = 20480 };
+struct sl_run_item {
+	uint16_t len;                           /* as it will be on the wire, without padding */
+	uint8_t dest;                           /* number of its destination */
+	uint8_t pad_max;                        /* by how many bytes it may be made longer */
+	uint8_t pad;                            /* result: by how many it is */
+};
+struct sl_span {                                /* a run, as a part of `order` */
+	uint8_t dest, first, count;
+};
+/* Sorts n <= SL_BATCH datagrams for `dests` destinations into runs, destinations in turn; those of
+ * one destination keep their order. With single[dest] each goes alone, unpadded. Writes n item
+ * numbers to `order`, and the runs to `spans` (room for n); returns how many. */
+int sl_runs_build(struct sl_run_item *items, int n, const bool *single, int dests, uint8_t *order,
+		  struct sl_span *spans);
 
 /* ================= handshake.c: jobs for the workers ================= */
 enum { SL_HS_IN = 8, SL_HS_OUT = 12, SL_HS_DGRAM = 1500 };
@@ -210,7 +235,7 @@ struct sl_late {
 /* ================= the engine's surroundings ================= */
 struct sl_engine_io {
 	void *arg;
-	void (*send)(void *arg, const struct sl_out *out, int n);
+	void (*send)(void *arg, struct sl_run *runs, int n);
 	/* Hands a job over; false: no room, try again later. Comes back through
 	 * sl_engine_handshake(). */
 	bool (*handshake)(void *arg, struct sl_hs *hs);
@@ -231,6 +256,8 @@ struct sl_engine_conf {
 	uint32_t max_video_bps;
 	bool cap_always;
 	bool allow_loopback;
+	bool gso_padding;
+	uint32_t gso;                           /* bit by socket: takes runs as one */
 	const struct sl_cert *cert;
 	struct sl_ice_cand locals[SL_CORE_LOCALS_MAX];
 	size_t local_count;
@@ -244,11 +271,10 @@ struct sl_replica;
 /* One slot of the egress batch: plain header, a private payload where it must be patched, and the
  * sealed packet. */
 struct sl_egress {
-	struct sl_path path;
-	uint8_t hdr[SL_RTP_HDR_MAX + 1];
-	uint8_t plain[SL_DATAGRAM_MAX];
-	uint8_t sealed[SL_RTP_HDR_MAX + SL_DATAGRAM_MAX + SL_SRTP_OVERHEAD];
 	struct sl_pkt *held;                    /* reference kept until it is sealed */
+	uint8_t hdr[SL_RTP_HDR_MAX + 1];
+	uint8_t plain[SL_PATCH_MAX + SL_DATAGRAM_MAX + SL_PAD_MAX];
+	uint8_t sealed[SL_RTP_HDR_MAX + SL_DATAGRAM_MAX + SL_PAD_MAX + SL_SRTP_OVERHEAD];
 };
 
 struct sl_engine {
@@ -261,9 +287,12 @@ struct sl_engine {
 	struct sl_hash by_ufrag, by_path, by_tid, by_publisher;       /* → transport ×3, replica */
 	struct sl_egress *egress;               /* SL_BATCH slots */
 	struct sl_srtp_mgr *srtp;               /* what the keys here are bound to; may be NULL */
+	struct sl_run_item items[SL_BATCH];     /* by slot */
+	struct sl_transport *dests[SL_BATCH];   /* whom the batch goes to */
 	struct sl_srtp_op seal_ops[SL_BATCH], open_ops[SL_BATCH];
 	struct sl_pending *pending;             /* SL_BATCH: what the open ops are about */
 	struct sl_list hs_list;
+	struct sl_list queued;                  /* replicas with packets to be forwarded */
 	struct sl_late *late;                   /* SL_LATE_MAX, a ring */
 	/* state */
 	uint32_t late_first, late_count;
@@ -272,7 +301,10 @@ struct sl_engine {
 	struct sl_load load;                    /* busy: read by the control thread */
 	struct sl_timer load_timer;             /* while busy */
 	int64_t now_us;
-	int seal_count, open_count;
+	int seal_count, open_count, dest_count;
+	uint64_t batch;                         /* serial of the egress batch */
+	int64_t send_time_us;                   /* abs-send-time was computed for then */
+	uint32_t send_time;
 	uint64_t hash_secret[2];
 	struct sl_list dead;                    /* transports whose SL_EV_CLOSED is not delivered
 						 * yet */
@@ -377,6 +409,10 @@ struct sl_transport {
 	struct sl_timer ice_timer, hs_timer, rtcp_timer, twcc_timer;
 	struct sl_clockmap clock;
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+	uint64_t batch;                         /* it has a place in that egress batch: dest */
+	uint8_t dest;
+	uint8_t overhead, rtcp_overhead;        /* what the seal adds to a packet */
+	int64_t single_until_us;                /* a run was refused on the way to it */
 	uint64_t drops[SL_DROP_COUNT];
 	int64_t unknown_refill_us;
 	int unknown_left;                       /* unknown SSRCs we still look at this second
@@ -495,7 +531,7 @@ void sl_publisher_attach(struct sl_publisher *p, unsigned loop);
 void sl_publisher_detach(struct sl_publisher *p, unsigned loop);
 
 /* ================= replica.c ================= */
-enum { SL_RING = 512 };
+enum { SL_RING = 512, SL_QUEUE = 16 };
 struct sl_replica {
 	struct sl_engine *eng;                  /* borrowed */
 	uint64_t id, publisher;
@@ -503,7 +539,10 @@ struct sl_replica {
 	struct sl_list subs;
 	/* owned */
 	struct sl_pkt *ring[SL_RING];           /* by dense number */
+	struct sl_pkt *queue[SL_QUEUE];         /* to be forwarded in this wake-up */
 	/* state */
+	struct sl_list in_queued;
+	uint8_t queue_len;
 	uint64_t top, oldest;                   /* ring holds [oldest, top] */
 	bool started, has_clock, keyframe_due;
 	int64_t keyframe_next_us;               /* a request to the home loop is not repeated
@@ -519,8 +558,10 @@ struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher);
 void sl_replica_release(struct sl_replica *r);
 /* The publisher is gone: its subscribers play nothing from now on. */
 void sl_replica_gone(struct sl_replica *r);
-/* Keeps the packet and forwards it to every subscriber. Takes a reference of its own. */
+/* Keeps the packet, and queues it for every subscriber. Takes references of its own. */
 void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt);
+/* Forwards what is queued: to one subscriber after the other all of it. */
+void sl_replica_forward(struct sl_replica *r);
 /* Packets run low: every ring gives up the older half of what it keeps. */
 void sl_replica_reclaim(struct sl_engine *e);
 struct sl_pkt *sl_replica_find(const struct sl_replica *r, uint64_t seq);
@@ -555,6 +596,7 @@ struct sl_subscriber {
 	struct sl_rate rate;
 	uint32_t pt_format;                     /* cache: format → codec index */
 	uint8_t pt_codec;
+	uint8_t pad_max;                        /* likewise: how much padding its packets may get */
 	const struct sl_track_codec *pt;        /* NULL: no codec in common */
 	uint32_t last_ts_in, last_ts_out;       /* for sender reports */
 	uint32_t last_clock_hz;
@@ -580,8 +622,9 @@ struct sl_subscriber *sl_subscriber_by_ssrc(struct sl_transport *t, uint32_t ssr
 /* Payload bytes that went out for the first time: as many may be sent again. */
 void sl_subscriber_sent(struct sl_subscriber *s, size_t bytes);
 void sl_subscriber_nack(struct sl_subscriber *s, const struct sl_nack_fci *fci, int n);
-/* forward.c: one packet to one subscriber, into the egress batch. */
-void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt);
+/* forward.c: packets of its replica, in order of arrival, to one subscriber, into the egress batch.
+ * Returns how many were looked at: all, or those up to the one that ended its wait (*began). */
+int sl_forward(struct sl_subscriber *s, struct sl_pkt *const *pkts, int n, bool *began);
 /* A packet that went out before, once more: by RTX, else under its old index. */
 void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep,
 		      uint64_t out_seq);
@@ -591,9 +634,16 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
  * the batch is full. */
 struct sl_egress *sl_egress_slot(struct sl_transport *t);
 /* Queues the slot: header in slot->hdr, payload anywhere that stays until the flush (held: a packet
- * to unref then). */
-void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len,
-		   const uint8_t *payload, size_t payload_len, uint64_t index, struct sl_pkt *held);
+ * to unref then). pad_max: that many bytes of padding, which stand behind the payload, may go with
+ * it. */
+struct sl_egress_rtp {
+	size_t hdr_len, payload_len;
+	const uint8_t *payload;
+	uint64_t index;
+	struct sl_pkt *held;
+	uint8_t pad_max;
+};
+void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, const struct sl_egress_rtp *rtp);
 /* A compound in slot->plain. */
 void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len);
 /* A datagram that needs no sealing, sent at once. */
@@ -604,6 +654,13 @@ static inline struct sl_pkt *sl_pkt_ref(struct sl_pkt *p)
 {
 	p->refs++;
 	return p;
+}
+/* RFC 3550 section 5.1: the last octet of padding counts it, the others are ignored. Behind these
+ * any number of them is padding, so a shared payload needs no copy to be padded. */
+static inline void sl_pad_write(uint8_t *behind)
+{
+	for (uint8_t i = 0; i < SL_PAD_MAX; i++)
+		behind[i] = (uint8_t)(i + 1);
 }
 struct sl_pkt *sl_pkt_new(struct sl_engine *e);                 /* one reference; NULL when none is
 								 * free */
@@ -618,24 +675,38 @@ void sl_feedback_keyframe(struct sl_publisher *p);
 void sl_feedback_twcc(struct sl_transport *t);
 
 /* ================= udp.c: the only datagram system calls ================= */
-enum { SL_UDP_BATCH = 64, SL_UDP_BUF = 2048 };
+enum { SL_UDP_BATCH = 64, SL_UDP_BUF = 2048, SL_GRO_BATCH = 16, SL_GRO_BUF = 65536 };
 struct sl_udp {
 	int fd;
 	struct sl_addr local;
 	uint32_t index;                         /* number of the socket on its loop */
 	bool v6;
+	bool gso, gro;                          /* the system does it on this socket */
 };
 struct sl_udp_bufs;
-SL_MUST_USE int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, struct sl_core_why *why);
+/* gso and gro: asked for; u->gso and u->gro say what was granted. */
+SL_MUST_USE int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gro,
+			    struct sl_core_why *why);
 void sl_udp_close(struct sl_udp *u);
-struct sl_udp_bufs *sl_udp_bufs_new(void);
+/* gro: 16 buffers of 64 KiB instead of 64 of 2 KiB. */
+struct sl_udp_bufs *sl_udp_bufs_new(bool gro);
 void sl_udp_bufs_free(struct sl_udp_bufs *b);
-/* Reads one batch: datagrams in `in` (SL_UDP_BATCH), valid until the next call. Returns how many, 0
- * when there is nothing. */
-int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64_t now_us,
-		int64_t *last_rx_us);
-/* Sends in order; returns how many the system took. The rest is dropped by the caller. */
-int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, const struct sl_out *out, int n);
+/* Reads one batch; sl_udp_next() hands its datagrams out. Returns how many messages there were, 0
+ * when there is nothing; fewer than sl_udp_batch() when there is no more. */
+int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, int64_t now_us, int64_t *last_rx_us);
+int sl_udp_batch(const struct sl_udp_bufs *b);
+/* The next datagrams of the batch, at most SL_UDP_BATCH, valid until the next sl_udp_recv().
+ * 0: that was all. */
+int sl_udp_next(struct sl_udp_bufs *b, struct sl_in *in);
+/* Length of the datagram at `at` in a message of `len` bytes that the system made of datagrams of
+ * `segment` bytes; 0 or less: of one. */
+static inline size_t sl_gro_len(size_t len, size_t at, int segment)
+{
+	return segment > 0 ? SL_MIN(len - at, (size_t)segment) : len - at;
+}
+/* Sends runs in order; returns how many datagrams the system took. The rest is dropped by the
+ * caller. */
+int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_run *runs, int n);
 /* Addresses to bind: the configured ones, or those of every interface that is up. Returns the
  * count. */
 size_t sl_udp_interfaces(struct sl_addr *out, size_t cap);
@@ -646,6 +717,7 @@ struct sl_loop_conf {
 	struct sl_engine_conf engine;
 	struct sl_addr binds[SL_CORE_LOCALS_MAX];
 	size_t bind_count;
+	bool gso, gro;
 	bool found;                             /* the addresses are the interfaces' own: one that
 						 * does not open is left out */
 	struct sl_hs_pool *hs_pool;

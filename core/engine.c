@@ -3,6 +3,8 @@
 #include "core/core_int.h"
 #include "core/base/mem.h"
 
+enum { SINGLE_US = 60 * 1000000 };
+
 static int init_tables(struct sl_engine *e)
 {
 	uint32_t max = e->conf.max_transports;
@@ -73,6 +75,9 @@ int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf,
 	sl_timer_init(&e->load_timer, look_at_load);
 	sl_list_init(&e->hs_list);
 	sl_list_init(&e->dead);
+	sl_list_init(&e->queued);
+	e->batch = 1;
+	e->send_time_us = -1;
 	sl_rng_fill(rng, e->hash_secret, sizeof(e->hash_secret));
 	e->egress = sl_zalloc_array(SL_BATCH, sizeof(*e->egress));
 	e->pending = sl_zalloc_array(SL_BATCH, sizeof(*e->pending));
@@ -270,94 +275,181 @@ void sl_pkt_unref(struct sl_engine *e, struct sl_pkt *p)
 
 /* ---- egress ---- */
 
-struct sl_egress *sl_egress_slot(struct sl_transport *t)
-{
-	struct sl_engine *e = t->eng;
-	const struct sl_path *path = sl_ice_path(&t->ice);
-	struct sl_egress *slot;
-
-	if (!path || !t->tx_key || t->phase == SL_T_DEAD)
-		return NULL;
-	if (e->seal_count == SL_BATCH)
-		sl_engine_flush(e);
-	slot = &e->egress[e->seal_count];
-	slot->path = *path;
-	slot->held = NULL;
-	return slot;
-}
-
-static void queue_op(struct sl_transport *t, struct sl_egress *slot, const struct sl_srtp_op *op)
+static uint8_t dest_of(struct sl_transport *t)
 {
 	struct sl_engine *e = t->eng;
 
-	e->seal_ops[e->seal_count] = *op;
-	e->seal_ops[e->seal_count].key = t->tx_key;
-	e->seal_ops[e->seal_count].out = slot->sealed;
-	e->seal_count++;
-	t->tx_packets++;
-	t->tx_bytes += op->hdr_len + op->payload_len;
+	if (t->batch != e->batch) {
+		t->batch = e->batch;
+		t->dest = (uint8_t)e->dest_count;
+		e->dests[e->dest_count++] = t;
+	}
+	return t->dest;
 }
 
-void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len,
-		   const uint8_t *payload, size_t payload_len, uint64_t index, struct sl_pkt *held)
+static void count_out(struct sl_engine *e, const struct sl_run *runs, int n)
 {
-	slot->held = held ? sl_pkt_ref(held) : NULL;
-	queue_op(t, slot,
-		 &(struct sl_srtp_op){.hdr = slot->hdr,
-				      .hdr_len = hdr_len,
-				      .payload = payload,
-				      .payload_len = payload_len,
-				      .index = index});
-}
-
-void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
-{
-	SL_ASSERT(len >= 8);
-	sl_stat_inc(&t->eng->stats, SL_STAT_rtcp_out);
-	/* RFC 3711 section 3.4: 31 bits, one count per key; at three compounds a second it lasts
-	 * for 22 years. */
-	queue_op(t, slot,
-		 &(struct sl_srtp_op){.hdr = slot->plain,
-				      .hdr_len = 8,
-				      .payload = slot->plain + 8,
-				      .payload_len = len - 8,
-				      .index = t->srtcp_index++ & 0x7fffffff,
-				      .rtcp = true});
-}
-
-void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len)
-{
-	struct sl_out out = {.path = *path, .data = data, .len = len};
-
-	sl_stat_inc(&e->stats, SL_STAT_tx_packets);
-	sl_stat_add(&e->stats, SL_STAT_tx_bytes, len);
-	e->io.send(e->io.arg, &out, 1);
-}
-
-void sl_engine_flush(struct sl_engine *e)
-{
-	struct sl_out out[SL_BATCH];
-	int n = 0;
 	uint64_t bytes = 0;
+	uint64_t packets = 0;
 
-	if (e->seal_count == 0)
-		return;
-	sl_srtp_seal(e->seal_ops, e->seal_count);
-	for (int i = 0; i < e->seal_count; i++) {
-		const struct sl_srtp_op *op = &e->seal_ops[i];
+	for (int i = 0; i < n; i++) {
+		const struct iovec *last = &runs[i].pkts[runs[i].count - 1];
 
-		sl_pkt_unref(e, e->egress[i].held);
-		e->egress[i].held = NULL;
+		packets += (uint64_t)runs[i].count;
+		bytes += (uint64_t)(runs[i].count - 1) * runs[i].pkts->iov_len + last->iov_len;
+	}
+	sl_stat_add(&e->stats, SL_STAT_tx_packets, packets);
+	sl_stat_add(&e->stats, SL_STAT_tx_bytes, bytes);
+}
+
+/* What a run was built of may have come out otherwise: a packet that could not be sealed is left
+ * out, and who is longer than the first begins a run of its own. */
+static int cut_runs(struct sl_engine *e, const struct sl_span *span, const uint8_t *order,
+		    struct iovec *iov, struct sl_run *runs)
+{
+	const struct sl_path *path = sl_ice_path(&e->dests[span->dest]->ice);
+	bool open = false;
+	int n = 0;
+	int count = 0;
+
+	for (int i = 0; path && i < span->count; i++) {
+		const struct sl_srtp_op *op = &e->seal_ops[order[span->first + i]];
+
 		if (op->err) {
 			sl_stat_inc(&e->stats, SL_STAT_srtp_seal_failed);
 			continue;
 		}
-		out[n++] = (struct sl_out){
-			.path = e->egress[i].path, .data = op->out, .len = op->out_len};
-		bytes += op->out_len;
+		if (!open || op->out_len > runs[n - 1].pkts->iov_len)
+			runs[n++] = (struct sl_run){
+				.path = path, .pkts = &iov[count], .dest = span->dest};
+		iov[count++] = (struct iovec){.iov_base = op->out, .iov_len = op->out_len};
+		runs[n - 1].count++;
+		open = op->out_len == runs[n - 1].pkts->iov_len;
 	}
-	e->seal_count = 0;
-	sl_stat_add(&e->stats, SL_STAT_tx_packets, (uint64_t)n);
-	sl_stat_add(&e->stats, SL_STAT_tx_bytes, bytes);
-	e->io.send(e->io.arg, out, n);
+	return n;
+}
+
+static void send_sealed(struct sl_engine *e, const struct sl_span *spans, int n,
+			const uint8_t *order)
+{
+	struct iovec iov[SL_BATCH];
+	struct sl_run runs[SL_BATCH];
+	int count = 0;
+
+	for (int i = 0; i < n; i++)
+		count += cut_runs(e, &spans[i], order, &iov[spans[i].first], &runs[count]);
+	count_out(e, runs, count);
+	e->io.send(e->io.arg, runs, count);
+	for (int i = 0; i < count; i++)
+		if (runs[i].refused)
+			e->dests[runs[i].dest]->single_until_us = e->now_us + SINGLE_US;
+}
+
+static void pad(struct sl_engine *e, int i)
+{
+	struct sl_srtp_op *op = &e->seal_ops[i];
+
+	e->egress[i].hdr[0] |= 0x20;
+	op->payload_len += e->items[i].pad;
+}
+
+/* The runs are decided on what the packets will be, then all is sealed, padding and all, and
+ * sent. */
+static void flush_egress(struct sl_engine *e)
+{
+	struct sl_span spans[SL_BATCH];
+	uint8_t order[SL_BATCH];
+	bool single[SL_BATCH];
+	int n = e->seal_count;
+	int runs;
+
+	if (n == 0)
+		return;
+	for (int d = 0; d < e->dest_count; d++) {
+		const struct sl_path *path = sl_ice_path(&e->dests[d]->ice);
+
+		single[d] = !path || !(e->conf.gso >> (path->sock & 31) & 1) ||
+			    e->dests[d]->single_until_us > e->now_us;
+	}
+	runs = sl_runs_build(e->items, n, single, e->dest_count, order, spans);
+	for (int i = 0; i < n; i++)
+		if (e->items[i].pad)
+			pad(e, i);
+	sl_srtp_seal(e->seal_ops, n);
+	for (int i = 0; i < n; i++)
+		sl_pkt_unref(e, e->egress[i].held);
+	send_sealed(e, spans, runs, order);
+	e->seal_count = e->dest_count = 0;
+	e->batch++;
+}
+
+struct sl_egress *sl_egress_slot(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+
+	if (!sl_ice_path(&t->ice) || !t->tx_key || t->phase == SL_T_DEAD)
+		return NULL;
+	if (e->seal_count == SL_BATCH)
+		flush_egress(e);
+	return &e->egress[e->seal_count];
+}
+
+void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, const struct sl_egress_rtp *rtp)
+{
+	struct sl_engine *e = t->eng;
+	size_t len = rtp->hdr_len + rtp->payload_len;
+	int i = e->seal_count++;
+
+	slot->held = rtp->held ? sl_pkt_ref(rtp->held) : NULL;
+	e->items[i] = (struct sl_run_item){
+		.len = (uint16_t)(len + t->overhead), .dest = dest_of(t), .pad_max = rtp->pad_max};
+	e->seal_ops[i] = (struct sl_srtp_op){.key = t->tx_key,
+					     .hdr = slot->hdr,
+					     .hdr_len = rtp->hdr_len,
+					     .payload = rtp->payload,
+					     .payload_len = rtp->payload_len,
+					     .index = rtp->index,
+					     .out = slot->sealed};
+	t->tx_packets++;
+	t->tx_bytes += len;
+}
+
+void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
+{
+	struct sl_engine *e = t->eng;
+	int i = e->seal_count++;
+
+	SL_ASSERT(len >= 8);
+	sl_stat_inc(&e->stats, SL_STAT_rtcp_out);
+	slot->held = NULL;
+	e->items[i] =
+		(struct sl_run_item){.len = (uint16_t)(len + t->rtcp_overhead), .dest = dest_of(t)};
+	/* RFC 3711 section 3.4: 31 bits, one count per key; at three compounds a second it lasts
+	 * for 22 years. */
+	e->seal_ops[i] = (struct sl_srtp_op){.key = t->tx_key,
+					     .hdr = slot->plain,
+					     .hdr_len = 8,
+					     .payload = slot->plain + 8,
+					     .payload_len = len - 8,
+					     .index = t->srtcp_index++ & 0x7fffffff,
+					     .rtcp = true,
+					     .out = slot->sealed};
+	t->tx_packets++;
+	t->tx_bytes += len;
+}
+
+void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+	struct sl_run run = {.path = path, .pkts = &iov, .count = 1};
+
+	count_out(e, &run, 1);
+	e->io.send(e->io.arg, &run, 1);
+}
+
+void sl_engine_flush(struct sl_engine *e)
+{
+	SL_LIST_EACH(n, tmp, &e->queued)
+		sl_replica_forward(SL_LIST_AT(n, struct sl_replica, in_queued));
+	flush_egress(e);
 }

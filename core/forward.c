@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/forward.c — the hot path: one packet to one subscriber.
+ * core/forward.c — the hot path: the packets of a wake-up to one subscriber.
  * Choose the payload type, map the numbers, write the header into an egress slot, point at the
  * shared payload, and queue the seal. The payload is copied only where bytes of it must differ (VP8
- * picture ids after a switch, RTX). */
+ * picture ids after a switch, RTX). What can be counted once for all of a call's packets is. */
 #include "core/core_int.h"
 
 enum { WAIT_US = 3000000 };
@@ -57,11 +57,19 @@ static const struct sl_track_codec *find_codec(const struct sl_subscriber *s,
 	return !c && pkt->codec == SL_RED_AUDIO ? by_codec(s, SL_OPUS) : c;
 }
 
-/* The same, looked up once per change. */
-static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const struct sl_pkt *pkt)
+/* A packet that may go again under its own index goes as it was (T11): padding is only for those
+ * that RTX repeats, or nothing does. And only for peers whose congestion control counts it. */
+static uint8_t pad_max(const struct sl_subscriber *s, const struct sl_track_codec *c)
 {
-	if (s->pt && s->pt_format == pkt->format && s->pt_codec == pkt->codec)
-		return s->pt;
+	bool same_again = c->nack && !(c->rtx_pt && s->conf.rtx_ssrc);
+	bool counts = s->conf.exts.id[SL_EXT_TWCC] || s->conf.exts.id[SL_EXT_ABS_SEND_TIME];
+
+	return s->t->eng->conf.gso_padding && counts && !same_again ? SL_PAD_MAX : 0;
+}
+
+/* The same, looked up once per change. */
+static const struct sl_track_codec *change_codec(struct sl_subscriber *s, const struct sl_pkt *pkt)
+{
 	/* The source changed its codec: go on at its next key frame. */
 	if (s->pt_codec && (s->conf.kind == SL_VIDEO ||
 			    sl_codec_info((enum sl_codec)pkt->codec)->clock_hz != s->tx.clock_hz))
@@ -69,7 +77,15 @@ static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const str
 	s->pt_format = pkt->format;
 	s->pt_codec = pkt->codec;
 	s->pt = find_codec(s, pkt);
+	s->pad_max = s->pt ? pad_max(s, s->pt) : 0;
 	return s->pt;
+}
+
+static const struct sl_track_codec *codec_for(struct sl_subscriber *s, const struct sl_pkt *pkt)
+{
+	return s->pt && s->pt_format == pkt->format && s->pt_codec == pkt->codec
+		       ? s->pt
+		       : change_codec(s, pkt);
 }
 
 /* In payloads that are encrypted end to end (SFrame, insertable streams) no key frame shows: after
@@ -110,7 +126,7 @@ static uint8_t *copy_body(struct sl_egress *slot, struct body *b)
 {
 	uint8_t *copy = slot->plain + SL_PATCH_MAX;
 
-	memcpy(copy, b->p, b->n);
+	memcpy(copy, b->p, b->n + SL_PAD_MAX);
 	b->p = copy;
 	b->held = NULL;
 	return copy;
@@ -156,6 +172,15 @@ static struct body body_for(const struct sl_subscriber *s, struct sl_egress *slo
 	return b;
 }
 
+static uint32_t send_time(struct sl_engine *e)
+{
+	if (e->send_time_us != e->now_us) {
+		e->send_time_us = e->now_us;
+		e->send_time = sl_abs_send_time(e->now_us);
+	}
+	return e->send_time;
+}
+
 static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot,
 			   const struct sl_pkt *pkt, struct sl_hdr_out *h)
 {
@@ -164,64 +189,100 @@ static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot,
 	if (s->hdr.map.id[SL_EXT_TWCC])
 		h->twcc_seq = t->twcc_seq++;
 	if (s->hdr.map.id[SL_EXT_ABS_SEND_TIME])
-		h->abs_send_time = sl_abs_send_time(t->eng->now_us);
+		h->abs_send_time = send_time(t->eng);
 	h->marker = pkt->rtp.marker;
 	return sl_hdr_write(&s->hdr, pkt->data, &pkt->exts, h, slot->hdr);
 }
 
 static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt,
-		     const struct sl_rewritten *rw, size_t bytes)
+		     const struct sl_rewritten *rw)
 {
-	s->last_ts_in = pkt->rtp.ts;
-	s->last_ts_out = rw->ts;
-	s->last_rx_us = pkt->rx_us;
-	sl_rate_add(&s->rate, bytes, s->t->eng->now_us);
-	sl_subscriber_sent(s, bytes);
-	if (s->sent)
-		s->sent[rw->seq % SL_RING] =
-			(struct sl_sub_sent){.in = (uint32_t)pkt->seq,
-					     .out = (uint32_t)rw->seq,
-					     .epoch = s->rw.epochs[rw->epoch].number};
-	if (pkt->vp8.desc_len) {
-		const struct sl_epoch *ep = &s->rw.epochs[rw->epoch];
+	const struct sl_epoch *ep = &s->rw.epochs[rw->epoch];
 
+	if (s->sent)
+		s->sent[rw->seq % SL_RING] = (struct sl_sub_sent){
+			.in = (uint32_t)pkt->seq, .out = (uint32_t)rw->seq, .epoch = ep->number};
+	if (pkt->vp8.desc_len)
 		sl_rewriter_note_vp8(&s->rw, (uint16_t)(pkt->vp8.pic_id + ep->pic_id_add),
 				     (uint8_t)(pkt->vp8.tl0 + ep->tl0_add));
-	}
 }
 
-void sl_forward(struct sl_subscriber *s, struct sl_pkt *pkt)
+/* What went out in one call. */
+struct tally {
+	uint32_t packets, bytes;
+	const struct sl_pkt *last;
+	uint32_t last_ts;
+};
+
+static void count(struct sl_subscriber *s, const struct tally *n)
 {
-	struct sl_engine *e = s->t->eng;
+	if (n->packets == 0)
+		return;
+	s->tx.packets += n->packets;
+	s->tx.bytes += n->bytes;
+	s->last_ts_in = n->last->rtp.ts;
+	s->last_ts_out = n->last_ts;
+	s->last_rx_us = n->last->rx_us;
+	sl_rate_add(&s->rate, n->bytes, s->t->eng->now_us);
+	sl_subscriber_sent(s, n->bytes);
+	sl_stat_add(&s->t->eng->stats, SL_STAT_rtp_forwarded, n->packets);
+}
+
+static void forward(struct sl_subscriber *s, struct sl_pkt *pkt, struct tally *n)
+{
 	struct sl_egress *slot = sl_egress_slot(s->t);
 	struct sl_rewritten rw;
 	struct sl_hdr_out h;
 	struct body b;
 
-	if (!slot || s->paused)
-		return;
-	if (sl_subscriber_withheld(s)) {
-		s->fresh = true; /* it goes on at a key frame */
-		sl_stat_inc(&e->stats, SL_STAT_video_shed);
-		return;
-	}
 	if (!codec_for(s, pkt)) {
 		tell_mismatch(s, pkt);
 		return;
 	}
 	if (s->fresh && !begin(s, pkt))
 		return;
-	if (sl_rewriter_map(&s->rw, pkt->seq, pkt->rtp.ts, e->now_us, &rw) < 0) {
-		sl_stat_inc(&e->stats, SL_STAT_rtp_late);
+	if (sl_rewriter_map(&s->rw, pkt->seq, pkt->rtp.ts, s->t->eng->now_us, &rw) < 0) {
+		sl_stat_inc(&s->t->eng->stats, SL_STAT_rtp_late);
 		return;
 	}
 	b = body_for(s, slot, pkt, s->pt, &s->rw.epochs[rw.epoch]);
 	h = (struct sl_hdr_out){
 		.ssrc = s->conf.ssrc, .ts = rw.ts, .seq = (uint16_t)rw.seq, .pt = s->pt->pt};
-	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), b.p, b.n, rw.seq, b.held);
-	sl_tx_packet(&s->tx, b.n);
-	remember(s, pkt, &rw, b.n);
-	sl_stat_inc(&e->stats, SL_STAT_rtp_forwarded);
+	sl_egress_rtp(s->t, slot,
+		      &(struct sl_egress_rtp){.hdr_len = write_header(s, slot, pkt, &h),
+					      .payload = b.p,
+					      .payload_len = b.n,
+					      .index = rw.seq,
+					      .held = b.held,
+					      .pad_max = s->pad_max});
+	remember(s, pkt, &rw);
+	n->packets++;
+	n->bytes += (uint32_t)b.n;
+	n->last = pkt;
+	n->last_ts = rw.ts;
+}
+
+int sl_forward(struct sl_subscriber *s, struct sl_pkt *const *pkts, int n, bool *began)
+{
+	struct tally sum = {0};
+	int i = 0;
+
+	*began = false;
+	if (s->paused || !sl_egress_slot(s->t))
+		return n;
+	if (sl_subscriber_withheld(s)) {
+		s->fresh = true; /* it goes on at a key frame */
+		sl_stat_add(&s->t->eng->stats, SL_STAT_video_shed, (uint64_t)n);
+		return n;
+	}
+	while (i < n && !*began) {
+		bool waited = s->fresh;
+
+		forward(s, pkts[i++], &sum);
+		*began = waited && !s->fresh;
+	}
+	count(s, &sum);
+	return i;
 }
 
 /* RFC 4588: the original number, then the original payload, as a packet of the repair stream. */
@@ -235,8 +296,11 @@ static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct
 	h.ssrc = s->conf.rtx_ssrc;
 	h.seq = (uint16_t)s->rtx_seq;
 	sl_put16(slot->plain + SL_PATCH_MAX - 2, original);
-	sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), slot->plain + SL_PATCH_MAX - 2,
-		      b.n + 2, s->rtx_seq++, NULL);
+	sl_egress_rtp(s->t, slot,
+		      &(struct sl_egress_rtp){.hdr_len = write_header(s, slot, pkt, &h),
+					      .payload = slot->plain + SL_PATCH_MAX - 2,
+					      .payload_len = b.n + 2,
+					      .index = s->rtx_seq++});
 }
 
 /* T11: the same payload under the same index gives away nothing under AES-CM; with GCM it would
@@ -268,7 +332,12 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
 		h.pt = c->rtx_pt;
 		again_by_rtx(s, slot, pkt, b, h);
 	} else if (may_reuse_index(s->t)) {
-		sl_egress_rtp(s->t, slot, write_header(s, slot, pkt, &h), b.p, b.n, out, b.held);
+		sl_egress_rtp(s->t, slot,
+			      &(struct sl_egress_rtp){.hdr_len = write_header(s, slot, pkt, &h),
+						      .payload = b.p,
+						      .payload_len = b.n,
+						      .index = out,
+						      .held = b.held});
 	} else {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
 		return;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <uv.h>
 
-enum { COMMANDS = 1024, NOTES = 8192, READS_PER_WAKE = 4 };
+enum { COMMANDS = 1024, NOTES = 8192, PACKETS_PER_WAKE = 256 };
 
 struct sl_socket {
 	uv_poll_t poll;
@@ -41,30 +41,32 @@ struct sl_loop {
 
 /* ---- what the engine asks for ---- */
 
-static int same_socket(const struct sl_out *out, int n)
+static int same_socket(const struct sl_run *runs, int n)
 {
 	int i = 1;
 
-	while (i < n && out[i].path.sock == out[0].path.sock)
+	while (i < n && runs[i].path->sock == runs[0].path->sock)
 		i++;
 	return i;
 }
 
-static void io_send(void *arg, const struct sl_out *out, int n)
+static void io_send(void *arg, struct sl_run *runs, int n)
 {
 	struct sl_loop *l = arg;
 
 	while (n > 0) {
-		int run = same_socket(out, n);
-		int sent =
-			out[0].path.sock < l->socket_count
-				? sl_udp_send(&l->sockets[out[0].path.sock].udp, l->bufs, out, run)
-				: 0;
+		uint32_t sock = runs->path->sock;
+		int some = same_socket(runs, n);
+		int left = 0;
 
-		if (sent < run)
-			sl_stat_add(&l->engine.stats, SL_STAT_tx_dropped, (uint64_t)(run - sent));
-		out += run;
-		n -= run;
+		for (int i = 0; i < some; i++)
+			left += runs[i].count;
+		if (sock < l->socket_count)
+			left -= sl_udp_send(&l->sockets[sock].udp, l->bufs, runs, some);
+		if (left > 0)
+			sl_stat_add(&l->engine.stats, SL_STAT_tx_dropped, (uint64_t)left);
+		runs += some;
+		n -= some;
 	}
 }
 
@@ -159,17 +161,19 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct sl_loop *l = s->loop;
 	int64_t now_us = begin(l);
 	struct sl_in in[SL_UDP_BATCH];
+	int batch = sl_udp_batch(l->bufs);
 
 	(void)events;
-	for (int i = 0; status == 0 && i < READS_PER_WAKE; i++) {
-		int n = sl_udp_recv(&s->udp, l->bufs, in, now_us, &l->last_rx_us);
+	for (int total = 0, n = batch; status == 0 && n == batch && total < PACKETS_PER_WAKE;) {
+		int some;
 
-		if (n > 0 && i == 0)
-			sl_engine_waited(&l->engine, now_us - in[0].rx_us, now_us);
-		if (n > 0)
-			sl_engine_recv(&l->engine, in, n, now_us);
-		if (n < SL_UDP_BATCH)
-			break;
+		n = sl_udp_recv(&s->udp, l->bufs, now_us, &l->last_rx_us);
+		while ((some = sl_udp_next(l->bufs, in)) > 0) {
+			if (total == 0)
+				sl_engine_waited(&l->engine, now_us - in[0].rx_us, now_us);
+			sl_engine_recv(&l->engine, in, some, now_us);
+			total += some;
+		}
 	}
 	finish(l, now_us);
 }
@@ -253,7 +257,7 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 	for (size_t k = 0; k < l->conf.bind_count; k++) {
 		size_t i = l->socket_count;
 		struct sl_socket *s = &l->sockets[i];
-		int err = sl_udp_open(&s->udp, &l->conf.binds[k], why);
+		int err = sl_udp_open(&s->udp, &l->conf.binds[k], l->conf.gso, l->conf.gro, why);
 
 		/* An IPv6 address that is still tentative, for one, cannot be bound yet. */
 		if (err && l->conf.found) {
@@ -271,6 +275,7 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 			.type = SL_ICE_HOST,
 			.priority = sl_ice_priority(SL_ICE_HOST, (uint16_t)(65535 - i))};
 		sl_fmt(ec->locals[i].foundation, sizeof(ec->locals[i].foundation), "%zu", i + 1);
+		ec->gso |= s->udp.gso ? 1u << i : 0;
 		ec->allow_loopback |= sl_addr_is_loopback(&s->udp.local);
 	}
 	ec->local_count = l->socket_count;
@@ -326,7 +331,7 @@ int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out, struct sl
 		err = sl_rng_system_new(&l->rng);
 	if (!err)
 		err = init_rings(l);
-	l->bufs = err ? NULL : sl_udp_bufs_new();
+	l->bufs = err ? NULL : sl_udp_bufs_new(l->conf.gro);
 	if (!err && !l->bufs)
 		err = SL_ENOMEM;
 	if (!err)

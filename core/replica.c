@@ -90,6 +90,7 @@ struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher)
 	r->eng = e;
 	r->publisher = publisher;
 	sl_list_init(&r->subs);
+	sl_list_init(&r->in_queued);
 	sl_timer_init(&r->timer, on_timer);
 	if (attach(r) < 0 || sl_hash_put(&e->by_publisher, &publisher, sizeof(publisher), r) < 0) {
 		if (r->home)
@@ -100,10 +101,19 @@ struct sl_replica *sl_replica_of(struct sl_engine *e, uint64_t publisher)
 	return r;
 }
 
+static void drop_queue(struct sl_replica *r)
+{
+	for (unsigned i = 0; i < r->queue_len; i++)
+		sl_pkt_unref(r->eng, r->queue[i]);
+	r->queue_len = 0;
+	sl_list_del(&r->in_queued);
+}
+
 static void free_replica(struct sl_replica *r)
 {
 	struct sl_engine *e = r->eng;
 
+	drop_queue(r);
 	for (size_t i = 0; i < SL_RING; i++)
 		sl_pkt_unref(e, r->ring[i]);
 	sl_timer_arm(&e->wheel, &r->timer, SL_NEVER);
@@ -124,6 +134,7 @@ void sl_replica_release(struct sl_replica *r)
 
 void sl_replica_gone(struct sl_replica *r)
 {
+	sl_replica_forward(r);
 	SL_LIST_EACH(n, tmp, &r->subs) {
 		struct sl_subscriber *s = SL_LIST_AT(n, struct sl_subscriber, in_replica);
 
@@ -167,26 +178,62 @@ static void make_room(struct sl_replica *r, uint64_t seq)
  * else from here. */
 static void begin_anew(struct sl_replica *r)
 {
+	sl_replica_forward(r);
 	r->has_clock = false;
 	SL_LIST_EACH(n, tmp, &r->subs)
 		SL_LIST_AT(n, struct sl_subscriber, in_replica)->fresh = true;
 }
 
-/* When the key frame that a subscriber waits for came late, what lies behind it is here already and
- * goes out with it. */
-static void forward(struct sl_replica *r, struct sl_subscriber *s, struct sl_pkt *pkt)
+static bool is_queued(const struct sl_replica *r, int from, const struct sl_pkt *pkt)
 {
-	bool waited = s->fresh;
+	for (int i = from; i < r->queue_len; i++)
+		if (r->queue[i] == pkt)
+			return true;
+	return false;
+}
 
-	sl_forward(s, pkt);
-	if (!waited || s->fresh)
-		return;
-	for (uint64_t seq = pkt->seq + 1; seq <= r->top; seq++) {
+/* When the key frame that a subscriber waited for came late, what lies behind it is here already
+ * and goes out with it; what is queued behind it comes in its turn. */
+static void catch_up(struct sl_replica *r, struct sl_subscriber *s, int at)
+{
+	bool began;
+
+	for (uint64_t seq = r->queue[at]->seq + 1; seq <= r->top; seq++) {
 		struct sl_pkt *next = sl_replica_find(r, seq);
 
-		if (next)
-			sl_forward(s, next);
+		if (next && !is_queued(r, at + 1, next))
+			sl_forward(s, &next, 1, &began);
 	}
+}
+
+static void forward_to(struct sl_replica *r, struct sl_subscriber *s)
+{
+	int i = 0;
+
+	while (i < r->queue_len) {
+		bool began;
+
+		i += sl_forward(s, &r->queue[i], r->queue_len - i, &began);
+		if (began)
+			catch_up(r, s, i - 1);
+	}
+}
+
+void sl_replica_forward(struct sl_replica *r)
+{
+	SL_LIST_EACH(n, tmp, &r->subs)
+		forward_to(r, SL_LIST_AT(n, struct sl_subscriber, in_replica));
+	drop_queue(r);
+}
+
+static void enqueue(struct sl_replica *r, struct sl_pkt *pkt)
+{
+	sl_pad_write(pkt->data + pkt->rtp.payload_off + pkt->rtp.payload_len);
+	if (r->queue_len == SL_QUEUE)
+		sl_replica_forward(r);
+	if (r->queue_len == 0)
+		sl_list_add(&r->eng->queued, &r->in_queued);
+	r->queue[r->queue_len++] = sl_pkt_ref(pkt);
 }
 
 void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
@@ -213,8 +260,7 @@ void sl_replica_packet(struct sl_replica *r, struct sl_pkt *pkt)
 		r->keyframe_next_us = 0;
 	}
 	sl_timer_arm_by(&e->wheel, &r->timer, e->now_us + KEEP_US);
-	SL_LIST_EACH(n, tmp, &r->subs)
-		forward(r, SL_LIST_AT(n, struct sl_subscriber, in_replica), pkt);
+	enqueue(r, pkt);
 }
 
 void sl_replica_reclaim(struct sl_engine *e)

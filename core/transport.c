@@ -725,6 +725,8 @@ static void take_keys(struct sl_transport *t, struct sl_hs *hs)
 	hs->rx_key = hs->tx_key = NULL;
 	sl_srtp_key_bind(t->rx_key, t->eng->srtp);
 	sl_srtp_key_bind(t->tx_key, t->eng->srtp);
+	t->overhead = (uint8_t)sl_srtp_tag_len(sl_srtp_key_profile(t->tx_key), false);
+	t->rtcp_overhead = (uint8_t)(sl_srtp_tag_len(sl_srtp_key_profile(t->tx_key), true) + 4);
 	sl_wipe(&hs->records, sizeof(hs->records));
 	t->dtls_done = true;
 	connected(t);

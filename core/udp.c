@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/udp.c — the only datagram system calls. A socket is bound to one address, never to the
- * wildcard, so that an answer leaves from the address that was asked. */
+ * wildcard, so that an answer leaves from the address that was asked. Runs of datagrams go out as
+ * one message (UDP GSO), and come in as one where the system makes one of them (UDP GRO). */
 #include "core/core_int.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -8,18 +9,38 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WANTED_BUF = 8 << 20, CONTROL = 64 };
+/* Older C libraries do not know them. */
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+enum { WANTED_BUF = 8 << 20, CONTROL = 128, SEGMENT_CONTROL = CMSG_SPACE(sizeof(uint16_t)) };
 
 struct sl_udp_bufs {
 	struct mmsghdr rx[SL_UDP_BATCH], tx[SL_BATCH];
-	struct iovec rx_iov[SL_UDP_BATCH], tx_iov[SL_BATCH];
+	struct iovec rx_iov[SL_UDP_BATCH];
 	struct sockaddr_storage rx_from[SL_UDP_BATCH], tx_to[SL_BATCH];
 	_Alignas(16) uint8_t control[SL_UDP_BATCH][CONTROL];
-	uint8_t data[SL_UDP_BATCH][SL_UDP_BUF];
+	_Alignas(16) uint8_t segment[SL_BATCH][SEGMENT_CONTROL];
+	/* state: the messages of the last read, and where sl_udp_next() is in them */
+	struct sl_message {
+		struct sl_path path;
+		int64_t rx_us;
+		size_t len;
+		int segment; /* length of the datagrams it was made of; 0: it is one */
+		bool truncated;
+	} messages[SL_UDP_BATCH];
+	int batch, count, at;
+	size_t offset, buf_len;
+	uint8_t data[]; /* batch buffers of buf_len */
 };
 
 int64_t sl_now_us(void)
@@ -38,14 +59,59 @@ int64_t sl_wall_us(void)
 	return ts.tv_sec * SL_SEC + ts.tv_nsec / 1000;
 }
 
-struct sl_udp_bufs *sl_udp_bufs_new(void)
+static void reset_rx(struct sl_udp_bufs *b, int i)
 {
-	return sl_zalloc(sizeof(struct sl_udp_bufs));
+	b->rx[i].msg_hdr.msg_namelen = sizeof(b->rx_from[i]);
+	b->rx[i].msg_hdr.msg_controllen = CONTROL;
+}
+
+static void prepare_rx(struct sl_udp_bufs *b)
+{
+	for (int i = 0; i < b->batch; i++) {
+		b->rx_iov[i] = (struct iovec){.iov_base = b->data + (size_t)i * b->buf_len,
+					      .iov_len = b->buf_len};
+		b->rx[i].msg_hdr = (struct msghdr){.msg_name = &b->rx_from[i],
+						   .msg_iov = &b->rx_iov[i],
+						   .msg_iovlen = 1,
+						   .msg_control = b->control[i]};
+		reset_rx(b, i);
+	}
+}
+
+static void prepare_segment(uint8_t *control)
+{
+	struct msghdr h = {.msg_control = control, .msg_controllen = SEGMENT_CONTROL};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+
+	c->cmsg_level = IPPROTO_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+}
+
+struct sl_udp_bufs *sl_udp_bufs_new(bool gro)
+{
+	int batch = gro ? SL_GRO_BATCH : SL_UDP_BATCH;
+	size_t buf_len = gro ? SL_GRO_BUF : SL_UDP_BUF;
+	struct sl_udp_bufs *b = sl_zalloc(sizeof(*b) + (size_t)batch * buf_len);
+
+	if (!b)
+		return NULL;
+	b->batch = batch;
+	b->buf_len = buf_len;
+	prepare_rx(b);
+	for (int i = 0; i < SL_BATCH; i++)
+		prepare_segment(b->segment[i]);
+	return b;
 }
 
 void sl_udp_bufs_free(struct sl_udp_bufs *b)
 {
 	sl_free(b);
+}
+
+int sl_udp_batch(const struct sl_udp_bufs *b)
+{
+	return b->batch;
 }
 
 static void grow_buffers(struct sl_udp *u)
@@ -63,7 +129,38 @@ static void grow_buffers(struct sl_udp *u)
 	getsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &rx, &n);
 	getsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &tx, &n);
 	SL_LOG(INFO, LOOP, "media socket open", SL_KA("address", &u->local),
-	       SL_KI("receive_buffer_bytes", rx / 2), SL_KI("send_buffer_bytes", tx / 2));
+	       SL_KI("receive_buffer_bytes", rx / 2), SL_KI("send_buffer_bytes", tx / 2),
+	       SL_KS("gso", u->gso ? "on" : "off"), SL_KS("gro", u->gro ? "on" : "off"));
+}
+
+/* Two datagrams of one byte, as one message, from a socket of its own to itself: what the system
+ * says is what it will say of all runs, but for those that a route refuses. */
+static bool probe_gso(const struct sl_addr *local)
+{
+	static uint8_t bytes[2];
+	struct sl_addr any_port = sl_addr_with_port(*local, 0);
+	struct sockaddr_storage sa;
+	socklen_t len = sl_addr_to_sockaddr(&any_port, &sa);
+	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	_Alignas(16) uint8_t control[SEGMENT_CONTROL] = {0};
+	struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+	struct msghdr h = {.msg_name = &sa,
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0 &&
+		  getsockname(fd, (struct sockaddr *)&sa, &len) == 0;
+
+	h.msg_namelen = len;
+	prepare_segment(control);
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&h)), &(uint16_t){1}, sizeof(uint16_t));
+	ok = ok && sendmsg(fd, &h, MSG_DONTWAIT) == sizeof(bytes);
+	/* A system that overlooks what it does not know sends one datagram. */
+	ok = ok && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) != sizeof(bytes);
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 static int fail(struct sl_udp *u, const struct sl_addr *local, struct sl_core_why *why)
@@ -78,7 +175,8 @@ static int fail(struct sl_udp *u, const struct sl_addr *local, struct sl_core_wh
 	return SL_EIO;
 }
 
-int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, struct sl_core_why *why)
+int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gro,
+		struct sl_core_why *why)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sl_addr_to_sockaddr(local, &sa);
@@ -97,6 +195,8 @@ int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, struct sl_core_wh
 	if (getsockname(u->fd, (struct sockaddr *)&sa, &len) < 0 ||
 	    sl_addr_from_sockaddr((struct sockaddr *)&sa, &u->local) < 0)
 		return fail(u, local, why);
+	u->gso = gso && probe_gso(local);
+	u->gro = gro && setsockopt(u->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
 	grow_buffers(u);
 	return SL_OK;
 }
@@ -108,90 +208,193 @@ void sl_udp_close(struct sl_udp *u)
 	u->fd = -1;
 }
 
-static void prepare_rx(struct sl_udp_bufs *b)
-{
-	for (int i = 0; i < SL_UDP_BATCH; i++) {
-		b->rx_iov[i] = (struct iovec){.iov_base = b->data[i], .iov_len = SL_UDP_BUF};
-		b->rx[i].msg_hdr = (struct msghdr){.msg_name = &b->rx_from[i],
-						   .msg_namelen = sizeof(b->rx_from[i]),
-						   .msg_iov = &b->rx_iov[i],
-						   .msg_iovlen = 1,
-						   .msg_control = b->control[i],
-						   .msg_controllen = CONTROL};
-	}
-}
-
 /* The kernel's stamp is wall time: its age is what counts. Between the last arrival and now,
  * whatever the wall does. */
-static int64_t arrival_us(struct msghdr *h, int64_t now_us, int64_t wall_us, int64_t last_us)
+static int64_t arrival_us(const struct cmsghdr *c, int64_t now_us, int64_t wall_us)
 {
-	int64_t rx_us = now_us;
+	struct timespec ts;
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
-		struct timespec ts;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
-			continue;
-		memcpy(&ts, CMSG_DATA(c), sizeof(ts));
-		rx_us = now_us - (wall_us - (ts.tv_sec * SL_SEC + ts.tv_nsec / 1000));
-	}
-	return SL_MIN(SL_MAX(rx_us, last_us), now_us);
+	memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+	return now_us - (wall_us - (ts.tv_sec * SL_SEC + ts.tv_nsec / 1000));
 }
 
-int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_in *in, int64_t now_us,
-		int64_t *last_rx_us)
+static void read_control(struct msghdr *h, struct sl_message *m, int64_t now_us, int64_t wall_us)
+{
+	m->rx_us = now_us;
+	m->segment = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS &&
+		    c->cmsg_len >= CMSG_LEN(sizeof(struct timespec)))
+			m->rx_us = arrival_us(c, now_us, wall_us);
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO &&
+		    c->cmsg_len >= CMSG_LEN(sizeof(int)))
+			memcpy(&m->segment, CMSG_DATA(c), sizeof(int));
+	}
+}
+
+int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, int64_t now_us, int64_t *last_rx_us)
 {
 	int64_t wall_us;
 	int n;
-	int count = 0;
 
-	prepare_rx(b);
 	do
-		n = recvmmsg(u->fd, b->rx, SL_UDP_BATCH, MSG_DONTWAIT, NULL);
+		n = recvmmsg(u->fd, b->rx, (unsigned)b->batch, MSG_DONTWAIT, NULL);
 	while (n < 0 && errno == EINTR);
 	wall_us = n > 0 ? sl_wall_us() : 0;
+	b->count = SL_MAX(n, 0);
+	b->at = 0;
+	b->offset = 0;
 	for (int i = 0; i < n; i++) {
 		struct msghdr *h = &b->rx[i].msg_hdr;
-		struct sl_in *to = &in[count];
+		struct sl_message *m = &b->messages[i];
 
-		memset(&to->path, 0, sizeof(to->path));
-		if (sl_addr_from_sockaddr((struct sockaddr *)&b->rx_from[i], &to->path.remote) < 0)
-			continue;
-		to->path.sock = u->index;
-		to->data = b->data[i];
-		to->len = b->rx[i].msg_len;
-		to->truncated = h->msg_flags & MSG_TRUNC;
-		to->rx_us = *last_rx_us = arrival_us(h, now_us, wall_us, *last_rx_us);
-		count++;
+		memset(&m->path, 0, sizeof(m->path));
+		m->path.sock = u->index;
+		m->len = b->rx[i].msg_len;
+		m->truncated = h->msg_flags & MSG_TRUNC;
+		read_control(h, m, now_us, wall_us);
+		m->rx_us = *last_rx_us = SL_MIN(SL_MAX(m->rx_us, *last_rx_us), now_us);
+		/* Of a family that we do not speak: nothing is left to look at. */
+		if (sl_addr_from_sockaddr((struct sockaddr *)&b->rx_from[i], &m->path.remote) < 0)
+			m->len = 0;
+		reset_rx(b, i);
 	}
-	return count;
+	return b->count;
 }
 
-int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, const struct sl_out *out, int n)
+/* What is longer than a buffer without GRO was cut in both modes. */
+static void hand_out(struct sl_udp_bufs *b, const struct sl_message *m, struct sl_in *in)
 {
+	size_t len = sl_gro_len(m->len, b->offset, m->segment);
+
+	*in = (struct sl_in){.path = m->path,
+			     .data = b->data + (size_t)b->at * b->buf_len + b->offset,
+			     .len = SL_MIN(len, (size_t)SL_UDP_BUF),
+			     .rx_us = m->rx_us,
+			     .truncated = len > SL_UDP_BUF ||
+					  (m->truncated && b->offset + len == m->len)};
+	b->offset += len;
+	if (b->offset < m->len)
+		return;
+	b->offset = 0;
+	b->at++;
+}
+
+int sl_udp_next(struct sl_udp_bufs *b, struct sl_in *in)
+{
+	int n = 0;
+
+	while (b->at < b->count && n < SL_UDP_BATCH)
+		hand_out(b, &b->messages[b->at], &in[n++]);
+	return n;
+}
+
+/* ---- sending ---- */
+
+static void fill_run(struct sl_udp_bufs *b, int i, const struct sl_run *run, bool as_one)
+{
+	struct msghdr *h = &b->tx[i].msg_hdr;
+	uint16_t segment = (uint16_t)run->pkts[0].iov_len;
+
+	*h = (struct msghdr){.msg_name = &b->tx_to[i],
+			     .msg_namelen = sl_addr_to_sockaddr(&run->path->remote, &b->tx_to[i]),
+			     .msg_iov = (struct iovec *)(uintptr_t)run->pkts,
+			     .msg_iovlen = (size_t)run->count};
+	if (!as_one)
+		return;
+	h->msg_control = b->segment[i];
+	h->msg_controllen = SEGMENT_CONTROL;
+	memcpy(CMSG_DATA((struct cmsghdr *)(void *)b->segment[i]), &segment, sizeof(segment));
+}
+
+static bool is_full(int e)
+{
+	return e == EAGAIN || e == EWOULDBLOCK || e == ENOBUFS;
+}
+
+/* By the route, the device or its settings: for a run, not for its datagrams. */
+static bool is_refusal(int e)
+{
+	return e == EMSGSIZE || e == EINVAL || e == EIO;
+}
+
+/* Each datagram of it by itself, to where message i goes. Returns how many the system took;
+ * *full: it will not take any more. */
+static int send_singly(struct sl_udp *u, struct sl_udp_bufs *b, int i, const struct sl_run *run,
+		       bool *full)
+{
+	struct msghdr h = b->tx[i].msg_hdr;
 	int sent = 0;
 
-	for (int i = 0; i < n; i++) {
-		b->tx_iov[i] = (struct iovec){.iov_base = (void *)(uintptr_t)out[i].data,
-					      .iov_len = out[i].len};
-		b->tx[i].msg_hdr = (struct msghdr){
-			.msg_name = &b->tx_to[i], .msg_iov = &b->tx_iov[i], .msg_iovlen = 1};
-		b->tx[i].msg_hdr.msg_namelen =
-			sl_addr_to_sockaddr(&out[i].path.remote, &b->tx_to[i]);
+	h.msg_control = NULL;
+	h.msg_controllen = 0;
+	h.msg_iovlen = 1;
+	for (int k = 0; k < run->count && !*full; k++) {
+		struct mmsghdr one = {.msg_hdr = h};
+		int did;
+
+		one.msg_hdr.msg_iov = (struct iovec *)(uintptr_t)&run->pkts[k];
+		do
+			did = sendmmsg(u->fd, &one, 1, MSG_DONTWAIT);
+		while (did < 0 && errno == EINTR);
+		sent += did == 1;
+		*full = did < 0 && is_full(errno);
 	}
-	for (int at = 0; at < n;) {
+	return sent;
+}
+/* The first message of those left was refused: a run may go singly, else this destination refuses
+ * (no route, port unreachable) and the others go on. */
+static int send_refused(struct sl_udp *u, struct sl_udp_bufs *b, int i, struct sl_run *run,
+			bool *full)
+{
+	if (run->count == 1 || !is_refusal(errno))
+		return 0;
+	run->refused = true;
+	return send_singly(u, b, i, run, full);
+}
+
+/* At most SL_BATCH runs that go as they are. */
+static int send_runs(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_run *runs, int n)
+{
+	int sent = 0;
+	bool full = false;
+
+	for (int i = 0; i < n; i++)
+		fill_run(b, i, &runs[i], runs[i].count > 1);
+	for (int at = 0; at < n && !full;) {
 		int did = sendmmsg(u->fd, b->tx + at, (unsigned)(n - at), MSG_DONTWAIT);
 
-		if (did > 0) {
-			at += did;
-			sent += did;
+		for (int i = 0; i < did; i++)
+			sent += runs[at++].count;
+		if (did > 0 || errno == EINTR)
+			continue;
+		full = is_full(errno);
+		if (!full)
+			sent += send_refused(u, b, at, &runs[at], &full);
+		at++;
+	}
+	return sent;
+}
+
+int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_run *runs, int n)
+{
+	bool full = false;
+	int sent = 0;
+
+	if (u->gso)
+		return send_runs(u, b, runs, n);
+	for (int i = 0; i < n && !full; i++) {
+		if (runs[i].count == 1) {
+			int k = i + 1;
+
+			while (k < n && runs[k].count == 1)
+				k++;
+			sent += send_runs(u, b, &runs[i], k - i);
+			i = k - 1;
 			continue;
 		}
-		if (errno == EINTR)
-			continue;
-		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
-			break;
-		at++; /* this destination refuses (no route, port unreachable): the others go on */
+		fill_run(b, 0, &runs[i], false);
+		sent += send_singly(u, b, 0, &runs[i], &full);
 	}
 	return sent;
 }

@@ -40,6 +40,8 @@ struct peer_source_conf {
 	size_t frame_bytes,
 		key_bytes; /* payload of a frame; split into packets of at most packet_bytes */
 	size_t packet_bytes;
+	size_t uneven;	     /* every other packet of a frame has so many bytes more */
+	uint8_t pad;	     /* bytes of RTP padding on every packet */
 	uint32_t key_every;  /* frames; 0: on request only */
 	uint8_t pic_id_bits; /* VP8: 7 or 15; 0: no picture ids */
 	bool silent;	     /* sends nothing of its own accord */
@@ -113,6 +115,9 @@ struct peer_sink {
 	uint64_t altered;	     /* bytes that are not what was sent */
 	uint64_t unknown;	     /* payload types that were not negotiated */
 	uint64_t padding, asked, plis, decoded, keys;
+	uint64_t payload_bytes;	    /* of all packets that came for the first time, without padding */
+	uint64_t padded, padded_rtx; /* packets with payload and padding; of RTX */
+	uint8_t pad_most;
 	uint64_t backwards; /* timestamps that do not grow with the numbers */
 	uint64_t first_seq, top_seq;
 	uint32_t top_ts;

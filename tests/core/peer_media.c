@@ -166,7 +166,12 @@ static void send_packet(struct peer_source *s, const struct shape *f)
 	w = sl_wr(k->data + k->hdr_len, sizeof(k->data) - k->hdr_len);
 	write_payload(&w, s, f);
 	SL_ASSERT(!w.full);
+	sl_wr_zeros(&w, s->conf.pad);
 	k->len = k->hdr_len + sl_wr_len(&w);
+	if (s->conf.pad) {
+		k->data[0] |= 0x20;
+		k->data[k->len - 1] = s->conf.pad;
+	}
 	send_kept(s, k);
 	s->seq++;
 	s->packets++;
@@ -187,8 +192,10 @@ void peer_source_frame(struct peer_source *s)
 	if (s->packets == 0)
 		s->start_us = s->peer->now_us;
 	for (uint32_t i = 0; i < packets; i++) {
-		struct shape f = {
-			.packet = i, .packets = packets, .len = bytes / packets, .key = key};
+		struct shape f = {.packet = i,
+				  .packets = packets,
+				  .len = bytes / packets + i % 2 * c->uneven,
+				  .key = key};
 
 		send_packet(s, &f);
 	}
@@ -517,6 +524,9 @@ void peer_sink_packet(struct peer_sink *s, const uint8_t *data, size_t len, bool
 		seq = s->rx.started ? (int64_t)sl_seq16_extend(s->rx.top, osn) : SL_ERANGE;
 	}
 	s->padding += n == 0;
+	s->padded += n > 0 && rtp.pad_len > 0 && !rtx;
+	s->padded_rtx += rtx && rtp.pad_len > 0;
+	s->pad_most = SL_MAX(s->pad_most, rtp.pad_len);
 	pt = rtx ? s->conf.rtx_of[rtp.pt] : rtp.pt;
 	if (!s->conf.codec_at[pt] || s->conf.codec_at[pt] == SL_RTX) {
 		s->unknown++;
@@ -527,6 +537,7 @@ void peer_sink_packet(struct peer_sink *s, const uint8_t *data, size_t len, bool
 		return;
 	}
 	s->recovered += rtx;
+	s->payload_bytes += n;
 	take(s, data + off, n, (enum sl_codec)s->conf.codec_at[pt], (uint64_t)seq, rtp.ts);
 }
 

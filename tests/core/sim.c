@@ -72,6 +72,7 @@ static uint64_t fnv(uint64_t h, const uint8_t *p, size_t n)
 
 static void check_rtp_index(struct sim_peer *sp, const uint8_t *data, size_t len)
 {
+	uint8_t copy[SIM_DGRAM];
 	struct sl_rtp rtp;
 	uint64_t index;
 	uint64_t hash;
@@ -81,7 +82,10 @@ static void check_rtp_index(struct sim_peer *sp, const uint8_t *data, size_t len
 	if (!sp->seen)
 		sp->seen = sl_zalloc(sizeof(*sp->seen));
 	TRY(sp->seen ? SL_OK : SL_ENOMEM);
-	CHECK(sl_rtp_read(data, len, &rtp) == SL_OK && rtp.payload_len >= 10);
+	CHECK(len <= sizeof(copy));
+	memcpy(copy, data, len);
+	copy[0] &= 0xdf; /* how much of it is padding is sealed */
+	CHECK(sl_rtp_read(copy, len, &rtp) == SL_OK && rtp.payload_len >= 10);
 	while (i < SEEN_STREAMS && sp->seen->ssrc[i] != rtp.ssrc && sp->seen->ssrc[i])
 		i++;
 	CHECK(i < SEEN_STREAMS);
@@ -268,23 +272,45 @@ static unsigned loop_of(void *arg)
 	return (unsigned)((struct sl_engine *)arg - sim.engines);
 }
 
-static void io_send(void *arg, const struct sl_out *out, int n)
+static void send_one(struct sim *s, unsigned loop, const struct sl_path *path,
+		     const struct iovec *pkt)
+{
+	struct sim_dgram head = {.loop = loop, .from = sim_server(loop), .to = path->remote};
+	struct sim_peer *sp = by_addr(s, &path->remote);
+
+	if (sp) {
+		check_index(sp, pkt->iov_base, pkt->iov_len);
+		send_over(sp, &sp->down, &head, pkt->iov_base, pkt->iov_len);
+	} else {
+		s->stray_packets++;
+		s->stray_bytes += pkt->iov_len;
+	}
+}
+
+/* What UDP_SEGMENT asks of a run. */
+static void check_run(const struct sl_run *run)
+{
+	size_t sum = 0;
+
+	CHECK(run->count >= 1 && run->count <= SL_RUN_PKTS);
+	for (int i = 0; i < run->count; i++) {
+		CHECK(run->pkts[i].iov_len <= run->pkts[0].iov_len);
+		CHECK(run->pkts[i].iov_len == run->pkts[0].iov_len || i == run->count - 1);
+		sum += run->pkts[i].iov_len;
+	}
+	CHECK(run->count == 1 || sum <= SL_RUN_BYTES);
+}
+
+static void io_send(void *arg, struct sl_run *runs, int n)
 {
 	struct sim *s = &sim;
 
 	for (int i = 0; i < n; i++) {
-		struct sim_dgram head = {.loop = loop_of(arg),
-					 .from = sim_server(loop_of(arg)),
-					 .to = out[i].path.remote};
-		struct sim_peer *sp = by_addr(s, &out[i].path.remote);
-
-		if (sp) {
-			check_index(sp, out[i].data, out[i].len);
-			send_over(sp, &sp->down, &head, out[i].data, out[i].len);
-		} else {
-			s->stray_packets++;
-			s->stray_bytes += out[i].len;
-		}
+		check_run(&runs[i]);
+		s->runs += runs[i].count > 1;
+		for (int k = 0; k < runs[i].count; k++)
+			send_one(s, loop_of(arg), runs[i].path, &runs[i].pkts[k]);
+		runs[i].refused = runs[i].count > 1 && s->refuse_runs;
 	}
 }
 
@@ -339,6 +365,8 @@ static int init_engine(struct sim *s, unsigned loop)
 		.ice_timeout_us = s->conf.ice_timeout_us ? s->conf.ice_timeout_us : 15 * SL_SEC,
 		.ntp_offset_us = (WALL_S + INT64_C(2208988800)) * SL_SEC,
 		.max_video_bps = s->conf.max_video_bps,
+		.gso = !s->conf.no_gso,
+		.gso_padding = !s->conf.no_gso,
 		.cert = cert,
 		.local_count = 1};
 	struct sl_engine_io io = {.arg = &s->engines[loop],

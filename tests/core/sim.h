@@ -33,6 +33,7 @@ struct sim_conf {
 	uint32_t max_handshakes, max_packets, max_transports; /* 0: enough */
 	int64_t ice_timeout_us;				      /* 0: 15 s */
 	uint32_t max_video_bps;
+	bool no_gso; /* each datagram leaves alone, unpadded */
 };
 
 struct sim;
@@ -83,6 +84,8 @@ struct sim {
 	struct sim_event events[SIM_EVENTS];
 	unsigned event_count;
 	bool no_events;			     /* the ring to the control thread is full */
+	bool refuse_runs;		     /* as a route without GSO does; each still arrives */
+	uint64_t runs;			     /* of more than one datagram */
 	bool relays_stuck;		     /* no loop reads what others sent it */
 	uint64_t trace;			     /* over all bytes on the wire and their times */
 	uint64_t stray_packets, stray_bytes; /* sent to addresses of no peer */
@@ -112,7 +115,8 @@ enum {
 	SIM_NO_H264 = 64,
 	SIM_FIR = 128,
 	SIM_NO_VP8 = 256,
-	SIM_ONLY_GCM = 512
+	SIM_ONLY_GCM = 512,
+	SIM_NO_SEND_TIME = 1024
 };
 /* A camera or microphone with that codec (VP8 and H.264 have one m-line, Opus and RED another). */
 struct peer_source *sim_sends(struct sim_peer *sp, enum sl_codec codec, unsigned flags);

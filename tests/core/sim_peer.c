@@ -125,7 +125,8 @@ static struct sl_track_conf *add_track(struct sim_peer *sp, enum sl_kind kind, b
 				     .remb = flags & SIM_REMB};
 	sl_fmt(tc->mid, sizeof(tc->mid), "%zu", sp->conf->track_count++);
 	tc->exts.id[SL_EXT_MID] = 4;
-	tc->exts.id[SL_EXT_ABS_SEND_TIME] = publish ? 2 : 7;
+	if (!(flags & SIM_NO_SEND_TIME))
+		tc->exts.id[SL_EXT_ABS_SEND_TIME] = publish ? 2 : 7;
 	if (flags & SIM_TWCC)
 		tc->exts.id[SL_EXT_TWCC] = publish ? 3 : 5;
 	tc->ssrc = sl_rng_u32(&sp->sim->peer_rng) | 1;

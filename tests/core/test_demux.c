@@ -58,11 +58,11 @@ static struct rig {
 	unsigned sent;
 } rig;
 
-static void count_sent(void *arg, const struct sl_out *out, int n)
+static void count_sent(void *arg, struct sl_run *runs, int n)
 {
 	(void)arg;
-	(void)out;
-	rig.sent += (unsigned)n;
+	for (int i = 0; i < n; i++)
+		rig.sent += (unsigned)runs[i].count;
 }
 
 static bool no_event(void *arg, const struct sl_core_event *ev)

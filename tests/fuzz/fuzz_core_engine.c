@@ -96,7 +96,7 @@ static bool was_in(uint64_t h)
 	return !f.all_seen;
 }
 
-static void rtp_goes_out(struct fuzz_peer *p, const struct sl_out *out)
+static void rtp_goes_out(struct fuzz_peer *p, const struct sl_dgram *out)
 {
 	uint8_t plain[SL_DATAGRAM_MAX + 300];
 	struct sl_srtp_op op = {.key = p->rx, .hdr = out->data, .hdr_len = out->len, .out = plain};
@@ -112,7 +112,7 @@ static void rtp_goes_out(struct fuzz_peer *p, const struct sl_out *out)
 		CHECK(was_in(hash(plain + rtp.payload_off + rtp.payload_len - TAIL / 2, TAIL / 2)));
 }
 
-static void goes_out(const struct sl_out *out)
+static void goes_out(const struct sl_dgram *out)
 {
 	struct sl_dgram d = {
 		.path = {.remote = f.e.conf.locals[0].addr}, .data = out->data, .len = out->len};
@@ -130,11 +130,14 @@ static void goes_out(const struct sl_out *out)
 	__builtin_trap();
 }
 
-static void io_send(void *arg, const struct sl_out *out, int n)
+static void io_send(void *arg, struct sl_run *runs, int n)
 {
 	(void)arg;
 	for (int i = 0; i < n; i++)
-		goes_out(&out[i]);
+		for (int k = 0; k < runs[i].count; k++)
+			goes_out(&(struct sl_dgram){.path = *runs[i].path,
+						    .data = runs[i].pkts[k].iov_base,
+						    .len = runs[i].pkts[k].iov_len});
 }
 
 static bool io_handshake(void *arg, struct sl_hs *hs)

@@ -157,22 +157,29 @@ static void rtp_out(unsigned to, const uint8_t *data, size_t len)
 	}
 }
 
-static void io_send(void *arg, const struct sl_out *out, int n)
+static void goes_out(unsigned to, const struct iovec *pkt)
+{
+	struct sl_dgram d = {.path = {.remote = f.e.conf.locals[0].addr},
+			     .data = pkt->iov_base,
+			     .len = pkt->iov_len};
+
+	if (d.data[0] < 4)
+		sl_ice_recv(&f.p[to].ice, &d, f.now_us);
+	else if (d.data[0] >= 128 && sl_is_rtcp(d.data, d.len))
+		rtcp_out(to, d.data, d.len);
+	else if (d.data[0] >= 128)
+		rtp_out(to, d.data, d.len);
+}
+
+static void io_send(void *arg, struct sl_run *runs, int n)
 {
 	(void)arg;
 	for (int i = 0; i < n; i++) {
-		unsigned to = sl_addr_eq(&out[i].path.remote, &f.p[1].addr);
-		struct sl_dgram d = {.path = {.remote = f.e.conf.locals[0].addr},
-				     .data = out[i].data,
-				     .len = out[i].len};
+		unsigned to = sl_addr_eq(&runs[i].path->remote, &f.p[1].addr);
 
-		CHECK(sl_addr_eq(&out[i].path.remote, &f.p[to].addr));
-		if (d.data[0] < 4)
-			sl_ice_recv(&f.p[to].ice, &d, f.now_us);
-		else if (d.data[0] >= 128 && sl_is_rtcp(d.data, d.len))
-			rtcp_out(to, d.data, d.len);
-		else if (d.data[0] >= 128)
-			rtp_out(to, d.data, d.len);
+		CHECK(sl_addr_eq(&runs[i].path->remote, &f.p[to].addr));
+		for (int k = 0; k < runs[i].count; k++)
+			goes_out(to, &runs[i].pkts[k]);
 	}
 }
 
