@@ -257,6 +257,12 @@ struct api_flow {
 	uint64_t up_packets, up_lost, down_packets, down_lost;
 };
 
+/* What feed.c said of it last. */
+struct api_feed_text {
+	char *text;                     /* owned */
+	size_t len;
+};
+
 enum api_session_state { SESSION_OPENING, SESSION_OPEN, SESSION_CLOSING };
 struct api_session {
 	struct sl_list link;            /* of the room's publishers in order of joining; of api->closing */
@@ -267,6 +273,8 @@ struct api_session {
 	struct api_track *tracks;       /* published ones and subscriptions, in order of their making */
 	size_t track_count, track_cap;
 	struct api_slot *slots;         /* of a player */
+	struct api_feed_text *feed;     /* statistics for readers of events */
+	size_t feed_count;
 	size_t slot_count, slot_cap;
 	size_t wanted;                  /* slots that the room could fill now */
 	/* state */
@@ -348,23 +356,13 @@ struct api_session *api_room_publisher(const struct api_room *r, const char *par
 struct api_session *api_room_participant(const struct api_room *r, const char *participant);
 /* Participants: publishers, and who joined only to watch. */
 uint32_t api_room_count(const struct api_room *r);
+/* Who spoke last, as long as that track is there; NULL nobody. */
+const struct api_session *api_room_speaker(const struct api_room *r);
 void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, uint32_t score);
 /* Ends rooms that were empty for rooms.linger, and tries routes again. Re-arms its timer. */
 void api_rooms_tick(struct sl_api *api);
 void api_rooms_fini(struct sl_api *api);
 
-/* ---- settings.c: what can be set of a room ---- */
-void api_room_set_default(const struct sl_api *api, struct api_room_set *out);
-void api_room_set_fini(struct api_room_set *set);       /* takes a zeroed one */
-/* Who spoke last, as long as that track is there; NULL nobody. */
-const struct api_session *api_room_speaker(const struct api_room *r);
-uint32_t api_room_capacity(const struct sl_api *api, const struct api_room *r);
-/* Is there room for one more participant? */
-bool api_room_has_place(const struct sl_api *api, const struct api_room *r);
-bool api_room_may_publish(const struct api_room *r, struct sl_str participant);
-/* Leaves in codecs[SL_CODEC_COUNT] only what a room's set.codecs allows. */
-void api_allow_codecs(uint32_t allowed, uint8_t *codecs);
-/* Core has got the track as tc says. */
 /* ---- spread.c: which loop a session is given to ---- */
 struct api_spread {
 	int64_t at_us;                          /* of the last look at the counters; 0 none */
@@ -384,6 +382,16 @@ void api_spread_tick(struct sl_api *api);
 /* Until then; SL_NEVER while there are no sessions. */
 int64_t api_spread_wait_us(const struct sl_api *api);
 
+/* ---- settings.c: what can be set of a room ---- */
+void api_room_set_default(const struct sl_api *api, struct api_room_set *out);
+void api_room_set_fini(struct api_room_set *set);       /* takes a zeroed one */
+uint32_t api_room_capacity(const struct sl_api *api, const struct api_room *r);
+/* Is there room for one more participant? */
+bool api_room_has_place(const struct sl_api *api, const struct api_room *r);
+bool api_room_may_publish(const struct api_room *r, struct sl_str participant);
+/* Leaves in codecs[SL_CODEC_COUNT] only what a room's set.codecs allows. */
+void api_allow_codecs(uint32_t allowed, uint8_t *codecs);
+/* Core has got the track as tc says. */
 void api_track_told(const struct sl_api *api, struct api_track *t, const struct sl_track_conf *tc);
 /* What a publisher's video track may take; 0 no cap. *by: whose cap that is, in words. */
 uint32_t api_room_cap_of(const struct sl_api *api, const struct api_room *r,
@@ -511,6 +519,7 @@ struct sl_api {
 	uint32_t publish_bps, room_bps; /* publish.max_video_bps, rooms.max_video_bps: may change */
 	char log_level[SL_CONFIG_TEXT_MAX];     /* the same */
 	int64_t since_us;
+	struct api_spread spread;
 	uint64_t secret[4];
 	struct sl_list conns, ops, closing, empty_rooms;
 	struct sl_list joins_stirred, joins_lost;       /* of join.c */
@@ -521,11 +530,17 @@ struct sl_api {
 	unsigned reloads;               /* of http.cert */
 	int handles;                    /* of ours on the loop, not yet closed */
 	uint16_t port;
-	struct api_spread spread;
 	bool bind_loopback, draining, freeing, dirty;
 	uint64_t responses[6];          /* by status class */
 	int64_t ws_ping_us, ws_silence_us;      /* between pings (and beats of streams); without a pong */
 	struct api_events *events;      /* owned */
+	struct api_feed {               /* of feed.c */
+		unsigned readers;       /* who want statistics */
+		unsigned flying, asked; /* questions without an answer; those of this round */
+		uint32_t cursor;        /* of the round, in the sessions */
+		bool asking;            /* the round is not at its end */
+		int64_t next_us;        /* when the next one begins */
+	} feed;
 	uint64_t refused_conns, evicted_conns;
 };
 #endif

@@ -7,7 +7,7 @@
 #include "api/join.h"
 #include <time.h>
 
-enum { HISTORY = 1000, HISTORY_BYTES = 1 << 20, EVENT_MAX = 8192, CLOSE_TRY_LATER = 1013 };
+enum { HISTORY = 1000, HISTORY_BYTES = 1 << 20, CLOSE_TRY_LATER = 1013, STATS_MAX_S = 60 };
 
 struct event {
 	uint64_t room[2];               /* digest of its name; both 0: of none */
@@ -25,6 +25,8 @@ struct reader {
 	uint64_t next;                  /* id of the event to be given next */
 	uint64_t room[2];               /* both 0: all */
 	uint64_t after;                 /* the last it saw in an earlier life; 0 none */
+	unsigned every_s, left_s;       /* between statistics (0: none are wanted), and to the next */
+	struct api_feed_place place;    /* of its walk through them */
 	bool greeted, gap_told, ending;
 };
 
@@ -100,9 +102,9 @@ void api_events_free(struct sl_api *api)
 
 /* ================= to the readers ================= */
 
-static bool concerns(const struct reader *r, const struct event *ev)
+static bool concerns(const struct reader *r, const uint64_t room[2])
 {
-	return r->room[0] == 0 || memcmp(r->room, ev->room, sizeof(r->room)) == 0;
+	return r->room[0] == 0 || memcmp(r->room, room, sizeof(r->room)) == 0;
 }
 
 static void wake(struct reader *r)
@@ -113,7 +115,7 @@ static void wake(struct reader *r)
 		api_stream_wake(r->conn);
 }
 
-static void put_head(struct api_json_out *o, uint64_t id, const char *type)
+void api_event_put_time(struct api_json_out *o)
 {
 	struct timespec now = wall();
 	char date[64], text[80];
@@ -123,10 +125,15 @@ static void put_head(struct api_json_out *o, uint64_t id, const char *type)
 	if (strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
 		date[0] = 0;
 	(void)sl_fmt(text, sizeof(text), "%s.%03dZ", date, (int)(now.tv_nsec / 1000000));
+	api_json_put_z(o, "time", text);
+}
+
+static void put_head(struct api_json_out *o, uint64_t id, const char *type)
+{
 	api_json_open_object(o, NULL);
 	api_json_put_u64(o, "id", id);
 	api_json_put_z(o, "type", type);
-	api_json_put_z(o, "time", text);
+	api_event_put_time(o);
 }
 
 /* What is said to one reader only. SL_ENOMEM. */
@@ -134,7 +141,7 @@ static int make_own(const struct reader *r, const char *type, uint64_t id, char 
 {
 	struct api_json_out o;
 
-	api_json_out_init(&o, EVENT_MAX);
+	api_json_out_init(&o, API_EVENT_MAX);
 	put_head(&o, id, type);
 	if (strcmp(type, "gap") == 0)
 		api_json_put_u64(&o, "after", r->after);
@@ -146,7 +153,7 @@ struct piece {
 	const char *type, *text;
 	char *owned;                    /* NULL: of the history */
 	size_t len;
-	uint64_t id;
+	uint64_t id;                    /* 0: statistics have none */
 };
 
 /* The gap and the greeting. False: out of memory. */
@@ -161,6 +168,24 @@ static bool own_piece(struct reader *r, const char *type, struct piece *p)
 }
 
 enum next { NEXT_NONE, NEXT_PIECE, NEXT_BEHIND, NEXT_NO_MEMORY };
+
+/* Statistics wait until all that has happened is told. */
+static bool stats_piece(struct reader *r, struct piece *p)
+{
+	struct sl_api *api = r->events->api;
+	const struct api_session *s;
+	const struct api_feed_text *text;
+	uint64_t room[2];
+
+	while (api_feed_next(api, &r->place, &s, &text)) {
+		room_key(api, s->room->name, room);
+		if (!concerns(r, room))
+			continue;
+		*p = (struct piece){.type = "stats", .text = text->text, .len = text->len};
+		return true;
+	}
+	return false;
+}
 
 /* What the reader is to be given now. */
 static enum next next_piece(struct reader *r, struct piece *p)
@@ -179,10 +204,10 @@ static enum next next_piece(struct reader *r, struct piece *p)
 		r->greeted = true;
 		return own_piece(r, "hello", p) ? NEXT_PIECE : NEXT_NO_MEMORY;
 	}
-	while (r->next < e->next && !concerns(r, at(e, r->next)))
+	while (r->next < e->next && !concerns(r, at(e, r->next)->room))
 		r->next++;
 	if (r->next == e->next)
-		return NEXT_NONE;
+		return stats_piece(r, p) ? NEXT_PIECE : NEXT_NONE;
 	p->id = r->next++;
 	p->type = at(e, p->id)->type;
 	p->text = at(e, p->id)->text;
@@ -192,7 +217,9 @@ static enum next next_piece(struct reader *r, struct piece *p)
 
 static void put_frame(struct sl_buf *b, const struct piece *p)
 {
-	sl_buf_fmt(b, "id: %llu\nevent: %s\ndata: ", (unsigned long long)p->id, p->type);
+	if (p->id)
+		sl_buf_fmt(b, "id: %llu\n", (unsigned long long)p->id);
+	sl_buf_fmt(b, "event: %s\ndata: ", p->type);
 	sl_buf_add(b, p->text, p->len);
 	sl_buf_z(b, "\n\n");
 }
@@ -202,7 +229,7 @@ static bool fill(struct reader *r, struct sl_buf *b)
 {
 	struct piece p;
 
-	while (b->n + EVENT_MAX + 128 < b->cap) {
+	while (b->n + API_EVENT_MAX + 128 < b->cap) {
 		switch (next_piece(r, &p)) {
 		case NEXT_NONE:
 			return true;
@@ -303,6 +330,22 @@ static const char *read_place(struct reader *r, const struct api_request *req)
 	return NULL;
 }
 
+/* ?stats=SECONDS between one word of each session and the next. */
+static const char *read_every(struct reader *r, const struct api_request *req)
+{
+	uint32_t every_s = 0;
+	char text[8];
+	bool bad = false;
+
+	if (!query(req, "stats", text, sizeof(text), &bad))
+		return NULL;
+	if (bad || !sl_str_u32(sl_str_z(text), STATS_MAX_S, &every_s) || every_s == 0)
+		return "stats must be a whole number of seconds from 1 to 60";
+	r->every_s = every_s;
+	r->left_s = 2; /* what was kept for others before may be old */
+	return NULL;
+}
+
 static const char *read_room(struct reader *r, const struct api_request *req)
 {
 	char name[API_NAME_MAX + 1];
@@ -331,18 +374,57 @@ static struct reader *reader_new(struct sl_api *api, const struct api_request *r
 	*why = read_place(r, req);
 	if (!*why)
 		*why = read_room(r, req);
+	if (!*why)
+		*why = read_every(r, req);
 	if (*why) {
 		sl_free(r);
 		return NULL;
 	}
 	sl_list_add(&api->events->readers, &r->link);
+	if (r->every_s) {
+		api->feed.readers++;
+		api_rooms_tick(api);
+	}
 	return r;
 }
 
 static void reader_free(struct reader *r)
 {
+	if (r->every_s)
+		api_feed_leave(r->events->api);
 	sl_list_del(&r->link);
 	sl_free(r);
+}
+
+bool api_event_watched(struct sl_api *api, const struct api_room *room)
+{
+	uint64_t key[2];
+
+	room_key(api, room->name, key);
+	SL_LIST_EACH(it, tmp, &api->events->readers)
+	{
+		const struct reader *r = SL_LIST_AT(it, struct reader, link);
+
+		if (r->every_s && concerns(r, key))
+			return true;
+	}
+	return false;
+}
+
+/* Once a second. Who is still walking is slow, and goes on with the newest there is. */
+void api_event_readers_due(struct sl_api *api)
+{
+	SL_LIST_EACH(it, tmp, &api->events->readers)
+	{
+		struct reader *r = SL_LIST_AT(it, struct reader, link);
+
+		r->left_s -= r->left_s > 0 ? 1 : 0;
+		if (!r->every_s || r->left_s > 0 || r->place.walking)
+			continue;
+		r->left_s = r->every_s;
+		r->place = (struct api_feed_place){.walking = true};
+		wake(r);
+	}
 }
 
 static void sse_closed(struct api_conn *c)
@@ -403,7 +485,7 @@ const struct api_ws_ops api_events_ws = {
 static void begin(struct sl_api *api, struct api_json_out *o, const char *type, const char *what,
 		  const struct api_room *r)
 {
-	api_json_out_init(o, EVENT_MAX);
+	api_json_out_init(o, API_EVENT_MAX);
 	put_head(o, api->events->next, type);
 	if (what)
 		api_json_put_z(o, "event", what);
@@ -548,6 +630,7 @@ void api_event_mismatch(struct sl_api *api, const struct api_room *r,
 	put_session(&o, player);
 	api_json_put_z(&o, "subscription", t ? t->public_id : NULL);
 	api_json_put_z(&o, "codec", codec ? sl_codec_info(codec)->name : NULL);
+	api_json_put_z(&o, "publisher", by ? by->participant : NULL);
 	emit(api, &o, "codec_mismatch", r);
 }
 
@@ -604,4 +687,3 @@ void api_event_closed(struct sl_api *api, const struct api_room *r, const struct
 		api_event_participant(api, r, s, "left");
 	api_event_session(api, r, s, "closed", cause);
 }
-	api_json_put_z(&o, "publisher", by ? by->participant : NULL);

@@ -7,6 +7,7 @@
 #define SL_API_EVENTS_H
 #include "api/api_int.h"
 
+struct api_json_out;
 void api_event_room(struct sl_api *api, const struct api_room *r, const char *what);            /* "created", "changed", "ended" */
 void api_event_participant(struct sl_api *api, const struct api_room *r, const struct api_session *s, const char *what); /* "joined", "left" */
 void api_event_track(struct sl_api *api, const struct api_room *r, const struct api_session *s, const struct api_track *t,
@@ -27,6 +28,29 @@ void api_event_load(struct sl_api *api, const struct sl_core_event *ev);
 void api_event_opened(struct sl_api *api, const struct api_room *r, const struct api_session *s);
 /* It ends, while it is still SESSION_OPEN and its tracks are there: all that in reverse. */
 void api_event_closed(struct sl_api *api, const struct api_room *r, const struct api_session *s, const char *cause);
+
+/* ---- feed.c: statistics, merged for who is slow ---- */
+enum { API_EVENT_MAX = 8192 };          /* of one event's text */
+struct api_feed_place {                 /* a reader's walk through the sessions */
+	bool walking, inside;
+	uint32_t cursor;
+	uint64_t tag;
+	size_t part;
+};
+/* The next text and its session: false at the end of the walk. */
+bool api_feed_next(struct sl_api *api, struct api_feed_place *p, const struct api_session **s,
+		   const struct api_feed_text **text);
+void api_feed_forget(struct api_session *s);
+/* A reader who wanted statistics has gone. */
+void api_feed_leave(struct sl_api *api);
+void api_feed_tick(struct sl_api *api);
+int64_t api_feed_wait_us(const struct sl_api *api);
+/* ---- of events.c, for it ---- */
+/* Does a reader want the statistics of that room? */
+bool api_event_watched(struct sl_api *api, const struct api_room *r);
+/* Readers whose time has come begin a walk. */
+void api_event_readers_due(struct sl_api *api);
+void api_event_put_time(struct api_json_out *o);
 
 /* ---- for api.c ---- */
 int api_events_new(struct sl_api *api) SL_MUST_USE;

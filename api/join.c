@@ -325,6 +325,8 @@ static void start(struct join_socket *k)
 	}
 	why = api_overload(k->api);
 	if (why)
+		api_event_overload(k->api, why);
+	if (why)
 		busy(k, why);
 	else if (holder)
 		ask_holder(k, holder);

@@ -468,6 +468,8 @@ static void on_tick(uv_timer_t *t)
 			}
 	}
 	api_joins_tick(api);
+	api_spread_tick(api);
+	api_feed_tick(api);
 	api_rooms_tick(api);
 }
 
@@ -483,8 +485,6 @@ void api_rooms_tick(struct sl_api *api)
 		wait_us = SL_MIN(wait_us, RETRY_MS * SL_MS);
 	if (!sl_list_empty(&api->empty_rooms)) {
 		const struct api_room *r = SL_LIST_AT(api->empty_rooms.next, struct api_room, link);
-	api_spread_tick(api);
-	api_feed_tick(api);
 
 		wait_us = SL_MIN(wait_us, SL_MAX(end_us(r) - api_now_us(api), 0));
 	}

@@ -143,6 +143,7 @@ static void put_session(struct sl_api *api, struct api_session *s)
 {
 	if (s->join)
 		api_join_end(s, true, "");
+	api_feed_forget(s);
 	sl_free(s->tracks);
 	sl_free(s->slots);
 	sl_pool_put(&api->sessions, s->tag);

@@ -521,6 +521,141 @@ TEST(the_end_of_the_api_closes_readers)
 	CHECK(rig.loop_open);
 }
 
+/* ================= statistics ================= */
+
+/* A second of the feed. */
+static void second(void)
+{
+	rig.api->feed.next_us = 0;
+	api_feed_tick(rig.api);
+	for (int i = 0; i < 8; i++)
+		rig_turn();
+}
+
+static void sent(uint64_t packets)
+{
+	const struct fake_transport *t = fake_core_last(&rig.core);
+
+	rig.core.stats_reply.tracks[0] =
+		(struct sl_track_stats){.id = t->tracks[0], .publish = true, .packets = packets};
+	rig.core.stats_reply.track_count = 1;
+	rig.core.stats_reply.ice_state = "connected";
+	rig.core.stats_reply.dtls_state = "connected";
+	rig.core.stats_reply.srtp = "";
+}
+
+TEST(statistics_come_to_who_asks_for_them_and_to_nobody_else)
+{
+	char location[64], etag[64];
+	static struct sse_event ev;
+	struct sse s, other, plain;
+
+	RIG();
+	s = sse_open("/v1/events?room=studio&stats=1", "");
+	other = sse_open("/v1/events?room=elsewhere&stats=60", "");
+	plain = sse_open("/v1/events", "");
+	publish("/whip/studio?participant=ann", location, etag);
+	STOP_AFTER_OOM();
+	sent(7);
+	second();
+	second();
+	STOP_AFTER_OOM();
+	do
+		CHECK(sse_take(&s, &ev));
+	while (strcmp(ev.type, "stats") != 0);
+	CHECK_EQ(ev.id, 0);
+	CHECK(strstr(ev.data, "\"room\":\"studio\",\"participant\":\"ann\""));
+	CHECK(strstr(ev.data, "\"packetsReceived\":7,"));
+	CHECK(strstr(ev.data, "\"iceState\":\"connected\""));
+	sse_expect(&other, "hello", "");
+	CHECK(!sse_ready(&other));
+	tell("mark", 1);
+	STOP_AFTER_OOM();
+	do {
+		CHECK(sse_take(&plain, &ev));
+		CHECK(strcmp(ev.type, "stats") != 0);
+	} while (!strstr(ev.data, "mark0"));
+	client_close(s.c);
+	client_close(other.c);
+	RIG_UNTIL(rig.api->feed.readers == 0);
+	CHECK_EQ(api_session_by_tag(rig.api, rig.core.t[0].conf.tag)->feed_count, 0);
+}
+
+TEST(t51_statistics_are_merged_for_who_is_slow)
+{
+	struct api_feed_place slow = {.walking = true};
+	const struct api_feed_text *text;
+	const struct api_session *by;
+	char location[64], etag[64];
+	struct wsclient w;
+
+	RIG();
+	w = ws_open("/v1/events?stats=60", "");
+	for (int i = 0; i < 2; i++)
+		publish(i ? "/whip/studio?participant=bob" : "/whip/studio?participant=ann",
+			location, etag);
+	STOP_AFTER_OOM();
+	sent(0);
+	second();
+	STOP_AFTER_OOM();
+	CHECK(api_feed_next(rig.api, &slow, &by, &text));
+	CHECK_STR(by->participant, "ann");
+	for (uint64_t i = 1; i < 20; i++) {
+		sent(i);
+		second();
+	}
+	STOP_AFTER_OOM();
+	/* Nineteen words about bob have become one. */
+	CHECK(api_feed_next(rig.api, &slow, &by, &text));
+	CHECK_STR(by->participant, "bob");
+	CHECK(strstr(text->text, "\"packetsReceived\":19,"));
+	CHECK(!api_feed_next(rig.api, &slow, &by, &text));
+	ws_expect(&w, "hello");
+}
+
+TEST(statistics_of_many_subscriptions_come_in_parts)
+{
+	struct sl_transport_stats *st = &rig.core.stats_reply;
+	char location[64], etag[64];
+	struct api_session *s;
+	size_t n = 0;
+
+	RIG();
+	ws_open("/v1/events?stats=1", "");
+	publish("/whip/studio?participant=ann", location, etag);
+	play("/whep/studio", 1, 1, location, etag);
+	STOP_AFTER_OOM();
+	s = api_session_by_tag(rig.api, fake_core_last(&rig.core)->conf.tag);
+	RIG_UNTIL(s->tracks[1].playing || sl_test_oom_fired());
+	sent(0);
+	/* As if it were this one thirty times. */
+	st->track_count = 30;
+	for (size_t i = 0; i < st->track_count; i++)
+		st->tracks[i] = (struct sl_track_stats){.id = s->tracks[1].id};
+	second();
+	STOP_AFTER_OOM();
+	CHECK_EQ(s->feed_count, 1 + 3);
+	for (size_t i = 0; i < s->feed_count; i++) {
+		CHECK(s->feed[i].len <= API_EVENT_MAX);
+		for (const char *p = s->feed[i].text; (p = strstr(p, s->tracks[1].public_id)); p++)
+			n++;
+	}
+	CHECK_EQ(n, 30);
+}
+
+TEST(statistics_come_each_second_to_each_minute)
+{
+	static const char *const bad[] = {"0", "61", "-1", "x", "", "1.5"};
+	char path[64];
+
+	RIG();
+	for (size_t i = 0; i < SL_COUNT(bad); i++) {
+		CHECK(sl_fmt(path, sizeof(path), "/v1/events?stats=%s", bad[i]));
+		CHECK_EQ(ask("GET", path, "", "")->status, 400);
+	}
+	CHECK_EQ(rig.api->feed.readers, 0);
+}
+
 /* ================= pages of others ================= */
 
 TEST(t41_a_page_of_another_site_reads_no_events)
