@@ -35,8 +35,27 @@ static void participants(struct sl_api *api, struct sl_buf *b)
 
 	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r;
 	     r = sl_hash_next(&api->rooms, &cursor))
-		n += r->publisher_count;
-	gauge(b, "sluice_participants", "publishers in rooms", n);
+		n += api_room_count(r);
+	gauge(b, "sluice_participants", "participants in rooms: WHIP, and who joined", n);
+}
+
+/* Labels name loops and a fixed set of words, never a room or a person: what is in memory here is
+ * there for ever in the one who asks. */
+static void sessions(struct sl_api *api, struct sl_buf *b)
+{
+	static const char *const words[] = {"join", "whep", "whip"};
+	uint64_t n[SL_COUNT(words)] = {0};
+	const struct api_session *s;
+	uint32_t cursor = 0;
+
+	while ((s = sl_pool_next(&api->sessions, &cursor, NULL)))
+		for (size_t i = 0; i < SL_COUNT(words); i++)
+			n[i] += strcmp(api_via_word(s), words[i]) == 0;
+	gauge(b, "sluice_sessions", "sessions", api->sessions.live);
+	head(b, "sluice_sessions_by_way", "gauge", "sessions, by the way they came");
+	for (size_t i = 0; i < SL_COUNT(words); i++)
+		sl_buf_fmt(b, "sluice_sessions_by_way{via=\"%s\"} %llu\n", words[i],
+			   (unsigned long long)n[i]);
 }
 
 static void http(struct sl_api *api, struct sl_buf *b)
@@ -94,7 +113,7 @@ void api_metrics_get(struct api_conn *c)
 	}
 	b = sl_buf(text, cap);
 	gauge(&b, "sluice_rooms", "rooms", api->room_count);
-	gauge(&b, "sluice_sessions", "WHIP and WHEP sessions", api->sessions.live);
+	sessions(api, &b);
 	participants(api, &b);
 	http(api, &b);
 	loops(api, &b);

@@ -566,6 +566,35 @@ TEST(metrics_have_every_counter_of_every_loop)
 	CHECK(strstr(a->body, "\nsluice_http_requests_total{class=\"2xx\"} 1\n"));
 }
 
+static size_t lines_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+TEST(metrics_do_not_grow_with_rooms_and_people)
+{
+	char path[64];
+	size_t n;
+
+	RIG();
+	n = lines_of(ask("GET", "/metrics", "", "")->body);
+	for (int i = 0; i < 12; i++) {
+		CHECK(sl_fmt(path, sizeof(path), "/whip/room-%d?participant=person-%d", i, i));
+		publish(path, where, tag);
+	}
+	play("/whep/room-1", 1, 1, where, tag);
+	STOP_AFTER_OOM();
+	CHECK_EQ(lines_of(ask("GET", "/metrics", "", "")->body), n);
+	CHECK(!strstr(ask("GET", "/metrics", "", "")->body, "person"));
+	CHECK(!strstr(ask("GET", "/metrics", "", "")->body, "room-"));
+	CHECK(strstr(ask("GET", "/metrics", "", "")->body,
+		     "\nsluice_sessions_by_way{via=\"whip\"} 12\n"));
+}
+
 TEST(freeing_with_everything_under_way_leaves_nothing)
 {
 	struct client *c[3];
