@@ -508,6 +508,13 @@ TEST(t51_a_queue_out_is_bounded_by_number_and_by_bytes)
 
 /* ================= silence ================= */
 
+TEST(pings_go_out_every_20_s)
+{
+	RIG();
+	CHECK_EQ(rig.api->ws_ping_us, 20 * SL_SEC);
+	CHECK_EQ(rig.api->ws_silence_us, 30 * SL_SEC);
+}
+
 TEST(a_socket_is_pinged_and_who_answers_stays)
 {
 	const struct api_conn *c;
