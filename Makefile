@@ -127,6 +127,13 @@ fuzz:                                         ## each fuzz target for FUZZ_TIME 
 			-artifact_prefix=$(BUILD)/fuzz/crash-$$f- $(BUILD)/fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
 	done
 
+# ---- benchmarks ----
+
+NEED_load := sdp dtls ice rtp base
+LIBS_load := -lcjson
+$(B)/sluice-load: $(call objs,$(wildcard bench/load*.c)) $(call libs,load)
+	$(CC) $(CFLAGS) $^ -o $@ $(call links,load) $(LIBS_load)
+
 # The cipher is left out: the program stands in for it.
 $(B)/micro_forward: $(B)/bench/micro_forward.o $(call libs,core)
 	$(CC) $(CFLAGS) $^ -o $@ -Wl,--wrap=sl_srtp_seal,--wrap=sl_srtp_open $(call links,core)
@@ -154,7 +161,7 @@ list-fuzz:
 format:                                       ## lay the code out by .clang-format
 	clang-format -i $(filter %.c,$(COMPILED))
 
-COMPILED = $(filter %.c,$(SOURCES)) $(shell find tests -name '*.c' -not -path '*/node_modules/*')
+COMPILED = $(filter %.c,$(SOURCES)) $(shell find bench tests -name '*.c' -not -path '*/node_modules/*')
 compile_commands.json: Makefile               ## for editors and clang-tidy
 	@printf '%s\n' $(COMPILED) | awk -v dir="$(CURDIR)" -v cc="$(CC) $(filter-out -MMD -MP -Werror,$(ALL_CFLAGS)) -c" ' \
 		BEGIN { printf "[" } \
@@ -164,8 +171,9 @@ compile_commands.json: Makefile               ## for editors and clang-tidy
 tidy: compile_commands.json                   ## clang-tidy over the product
 	@printf '%s\n' $(filter %.c,$(SOURCES)) | xargs -P $(JOBS) -n 1 clang-tidy -p . --quiet && echo "tidy: 1 passed, 0 failed"
 
-install: $(B)/sluice                          ## into DESTDIR and PREFIX
+install: $(B)/sluice $(B)/sluice-load         ## into DESTDIR and PREFIX
 	install -D -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+	install -D -m 755 $(B)/sluice-load $(DESTDIR)$(PREFIX)/bin/sluice-load
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/sluice/README.md
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/LICENSE
 
