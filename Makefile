@@ -137,6 +137,10 @@ $(B)/sluice-load: $(call objs,$(wildcard bench/load*.c)) $(call libs,load)
 $(B)/bench-floor: $(B)/bench/floor.o $(call libs,base)
 	$(CC) $(CFLAGS) $^ -o $@ -lIPSec_MB -lsrtp2 $(call links,base)
 
+NEED_micro := sdp core dtls ice rtp base
+$(B)/micro: $(B)/bench/micro.o $(call libs,micro)
+	$(CC) $(CFLAGS) $^ -o $@ $(call links,micro)
+
 BENCH_PARTS = $(BUILD)/release/sluice $(BUILD)/release/sluice-load $(if $(MB),$(BUILD)/release/bench-floor)
 bench:                                        ## measure sluice against janus and the machine's floor (BENCH=flags)
 	@dist/install-packages run bench
@@ -146,6 +150,9 @@ bench:                                        ## measure sluice against janus an
 bench-smoke:                                  ## every scenario of the benchmark, small: is what arrives what was sent?
 	@$(QUIET) VARIANT=release $(BUILD)/release/sluice $(BUILD)/release/sluice-load >&2
 	@python3 bench/run.py --build $(BUILD)/release --smoke
+
+bench-micro: $(B)/micro                       ## timers and parsing, times per second
+	@$(B)/micro tests/fuzz/corpus/sdp_answer/chromium.sdp
 
 # The cipher is left out: the program stands in for it.
 $(B)/micro_forward: $(B)/bench/micro_forward.o $(call libs,core)
@@ -196,6 +203,6 @@ clean:                                        ## remove what was built
 help:                                         ## this list
 	@awk -F'[:#]+' '/^[a-z_.-]+:.*##/ {printf "  %-24s%s\n", $$1, $$NF}' Makefile
 
-.PHONY: all help run test check asan tsan soak fuzz bench bench-smoke bench-micro-forward format tidy install clean layers compile_commands.json list-modules list-fuzz
+.PHONY: all help run test check asan tsan soak fuzz bench bench-smoke bench-micro bench-micro-forward format tidy install clean layers compile_commands.json list-modules list-fuzz
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
