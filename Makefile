@@ -14,6 +14,8 @@ DIR_ice  := ice
 DIR_dtls := dtls
 DIR_core := core
 DIR_api  := api
+# Tests of several modules together: tests/<name>/ without a folder of its own.
+SUITES   := rooms
 # What a module's programs link with, in link order.
 NEED_base := base
 NEED_rtp  := rtp base
@@ -22,6 +24,7 @@ NEED_ice  := ice base
 NEED_dtls := dtls base
 NEED_core := core dtls ice rtp base
 NEED_api  := api core sdp dtls ice rtp base
+NEED_rooms := $(NEED_api)
 # Modules whose objects open no socket, read no clock, start no thread: `make layers` asks nm.
 SANS_IO   := rtp sdp ice dtls
 
@@ -59,17 +62,20 @@ $(B)/%.o: %.c
 # The page is embedded by .incbin, which the compiler does not report.
 $(B)/api/assets.o: $(wildcard api/web/*)
 
-define module
+define library
 $(B)/lib$1.a: $$(call objs,$$(call src,$1))
 	@rm -f $$@
 	$$(AR) rcs $$@ $$^
+endef
+define unit
 $(B)/unit-$1: $$(call objs,$$(wildcard tests/$1/*.c)) $$(TESTLIB) $$(call libs,$1)
 	$$(CC) $$(CFLAGS) $$^ -o $$@ $$(call links,$1) -lcmocka
 unit-$1: $(B)/unit-$1
 	$(B)/unit-$1
 	$(B)/unit-$1 --oom
 endef
-$(foreach m,$(MODULES),$(eval $(call module,$m)))
+$(foreach m,$(MODULES),$(eval $(call library,$m)))
+$(foreach m,$(MODULES) $(SUITES),$(eval $(call unit,$m)))
 
 $(B)/sluice: $(B)/core/main.o $(call libs,api)
 	$(CC) $(CFLAGS) $^ -o $@ $(call links,api)
@@ -173,7 +179,7 @@ bench-micro-srtp: $(B)/micro_srtp             ## packets per second that each SR
 	$(B)/micro_srtp
 
 list-modules:
-	@echo $(MODULES)
+	@echo $(MODULES) $(SUITES)
 list-fuzz:
 	@echo $(FUZZ)
 
