@@ -412,17 +412,24 @@ static void open_gcm(struct sl_srtp_mgr *m, struct sl_srtp_op *op)
 
 /* ---- the seam ---- */
 
+static void refuse(struct sl_srtp_op *ops, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (ops[i].err == SL_OK)
+			ops[i].err = SL_ESTATE;
+}
+
 static void run(struct sl_srtp_op *ops, int n,
 		void (*cm)(struct sl_srtp_mgr *m, struct sl_srtp_op *ops, int n, int count),
 		void (*gcm)(struct sl_srtp_mgr *m, struct sl_srtp_op *op))
 {
 	struct sl_srtp_mgr *m = ops[0].key->mgr;
-	int count;
+	int count = count_cm(ops, n);
 
-	for (int i = 0; i < n && !m; i++)
-		if (ops[i].err == SL_OK)
-			ops[i].err = SL_ESTATE;
-	count = count_cm(ops, n);
+	if (!m) {
+		refuse(ops, n);
+		return;
+	}
 	if (count > 0)
 		cm(m, ops, n, count);
 	for (int i = 0; i < n; i++)
