@@ -136,7 +136,7 @@ async function entered() {
 		room.addEventListener(event, sync);
 	room.addEventListener('joined', (e) => toast(`${e.detail.participant.name} joined.`));
 	room.addEventListener('left', (e) => toast(`${e.detail.participant.name} left.`));
-	room.addEventListener('localtrack', (e) => byServer(e.detail.track));
+	room.addEventListener('localtrack', (e) => byServer(e.detail));
 	room.addEventListener('speaker', (e) => stage.setSpeaker(e.detail.participant));
 	room.addEventListener('state', (e) => tellState(e.detail));
 	room.addEventListener('error', (e) => toast(e.detail.error.message));
@@ -198,9 +198,10 @@ async function publishDevice(kind, track) {
 }
 
 // Muted or ended by somebody who may: say so, and show the switch as it is.
-function byServer(local) {
+function byServer({ track: local, error }) {
 	const what = { microphone: 'Your microphone', camera: 'Your camera', screen: 'Your screen' }[local.source] || 'A track of yours';
-	toast(`${what} was ${local.ended ? 'ended' : local.muted ? 'switched off' : 'allowed again'} by the room.`);
+	if (!error)     // with one, the error itself is told
+		toast(`${what} was ${local.ended ? 'ended' : local.muted ? 'switched off' : 'allowed again'} by the room.`);
 	if (local === mic || local === cam) {
 		devices.on[local.kind] = !local.muted && !local.ended;
 		if (local.ended)

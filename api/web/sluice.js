@@ -103,6 +103,9 @@ export class LocalTrack {
 		/** @type {string|null} */ this.mid = null;
 		this.request = null;
 		this.ended = false;
+		this.known = false;             // muted, as the server last said
+		this.asked = [];                // mutes that it has not answered
+		this.unsaid = false;            // one could not be sent
 	}
 
 	/** Sends another MediaStreamTrack (or, with null, nothing) from now on; nobody has to negotiate. */
@@ -117,11 +120,30 @@ export class LocalTrack {
 
 	/** Tells everyone, and sends silence or black until unmuted. */
 	mute(muted = true) {
+		this.set(muted);
+		if (this.id)
+			this.tellMute();
+	}
+
+	set(muted) {
 		this.muted = muted;
 		if (this.media)
 			this.media.enabled = !muted;
-		if (this.id)
-			this.room.say({ type: 'mute', track: this.id, muted });
+	}
+
+	tellMute() {
+		const { muted } = this;
+		if ((this.asked.length ? this.asked[this.asked.length - 1] : this.known) === muted)
+			return;
+		this.unsaid = !this.room.say({ type: 'mute', track: this.id, muted });
+		if (!this.unsaid)
+			this.asked.push(muted);
+	}
+
+	forget() {
+		this.id = this.mid = null;
+		this.known = this.unsaid = false;
+		this.asked = [];
 	}
 
 	/** Ends it for everyone. The MediaStreamTrack goes on: stop() it where it was made. */
@@ -155,7 +177,8 @@ function fragment(sdp, candidates, end) {
  * The room as one participant has it. Events (CustomEvent, with a `detail`):
  * `state` {state, reason, attempt} · `joined`, `left` {participant} · `trackadded`, `trackremoved`, `trackchanged`
  * {track} · `media` {track}: its MediaStreamTrack came, went or is another · `speaker` {participant: string|null} ·
- * `localtrack` {track}: an own track was muted or ended by the server · `error` {error} · `closed` {error}.
+ * `localtrack` {track, error}: an own track was muted or ended by the server, or (with `error`) was not, as was asked ·
+ * `error` {error} · `closed` {error}.
  */
 export class Room extends EventTarget {
 	/** @param {JoinOptions} options */
@@ -174,6 +197,7 @@ export class Room extends EventTarget {
 		this.socket = null;
 		/** @type {string} resumes; keep it secret */ this.token = '';
 		this.slots = [];
+		this.endsUnsaid = [];           // ids of own tracks that ended while there was no socket
 		this.pausedMids = new Map();    // mid → paused, as the server was told
 		this.requests = new Map();      // request → {locals, resolve, reject}
 		this.requestCount = 0;
@@ -381,11 +405,25 @@ export class Room extends EventTarget {
 		if (!m.resumed || !this.pc)
 			this.startPeer();
 		this.takeStock(m.room.participants || []);
+		this.nowSpeaks(m.room.speaker || null);
 		if (!m.resumed)
 			this.publishAgain();
+		else
+			this.sayMissed();
 		if (!m.resumed || this.pc.connectionState === 'connected')
 			this.become('connected');
 		this.welcomed(this);
+	}
+
+	// What could not be said of own tracks while there was no socket.
+	sayMissed() {
+		this.endsUnsaid.forEach((id) => this.say({ type: 'unpublish', track: id }));
+		this.endsUnsaid = [];
+		for (const local of this.localTracks) {
+			local.asked = [];
+			if (local.unsaid)
+				local.tellMute();
+		}
 	}
 
 	// Who is here now: says what changed since it was last known.
@@ -426,6 +464,8 @@ export class Room extends EventTarget {
 			this.dropTrack(p, id);
 		this.participants.delete(name);
 		this.tell('left', { participant: p });
+		if (this.speaker === name)
+			this.nowSpeaks(null);
 	}
 
 	keepTrack(participant, said) {
@@ -471,21 +511,43 @@ export class Room extends EventTarget {
 		const local = [...this.localTracks].find((l) => l.id === m.track.id);
 		if (!local || m.event === 'added')
 			return;
-		if (m.event === 'removed')
+		if (m.event === 'removed') {
 			this.localTracks.delete(local);
-		else if (local.muted === !!m.track.muted)
+			local.ended = true;
+		} else if (!this.othersMuted(local, !!m.track.muted))
 			return;
-		else
-			local.muted = !!m.track.muted;
-		local.ended = m.event === 'removed';
-		if (local.media)
-			local.media.enabled = !local.muted;
 		this.tell('localtrack', { track: local });
 	}
 
+	// False when it is but the answer to what was asked for here.
+	othersMuted(local, muted) {
+		local.known = muted;
+		local.asked = local.asked[0] === muted ? local.asked.slice(1) : [];
+		if (local.asked.length || local.muted === muted)
+			return false;
+		local.set(muted);
+		return true;
+	}
+
+	// What was asked for is not so: an operator's mute stays.
+	refuseMutes(error) {
+		for (const local of this.localTracks)
+			if (local.asked.length) {
+				local.asked = [];
+				local.set(local.known);
+				this.tell('localtrack', { track: local, error });
+			}
+	}
+
 	onSpeaker(m) {
-		this.speaker = m.participant || null;
-		this.tell('speaker', { participant: this.speaker });
+		this.nowSpeaks(m.participant || null);
+	}
+
+	nowSpeaks(name) {
+		if (this.speaker === name)
+			return;
+		this.speaker = name;
+		this.tell('speaker', { participant: name });
 	}
 
 	onError(m) {
@@ -497,8 +559,11 @@ export class Room extends EventTarget {
 			request.reject(error);
 		} else if (!this.greeted)
 			this.said = error;      // the server closes after it
-		else if (m.code !== 'not_sent')         // its track was unpublished meanwhile
+		else if (m.code !== 'not_sent') {       // its track was unpublished meanwhile
+			if (!m.request && (m.code === 'no_right' || m.code === 'busy'))
+				this.refuseMutes(error);
 			this.tell('error', { error });
+		}
 	}
 
 	// ================= media =================
@@ -526,8 +591,8 @@ export class Room extends EventTarget {
 		this.pausedMids.clear();
 		this.work = Promise.resolve();
 		this.placeMedia();
-		for (const local of this.localTracks)
-			local.id = local.mid = null;
+		this.localTracks.forEach((local) => local.forget());
+		this.endsUnsaid = [];
 	}
 
 	/** The transceiver of an m-line. */
@@ -728,9 +793,9 @@ export class Room extends EventTarget {
 		const t = this.transceiver(local.mid);
 		this.localTracks.delete(local);
 		local.ended = true;
-		if (local.id)
-			this.say({ type: 'unpublish', track: local.id });
-		local.id = local.mid = null;
+		if (local.id && !this.say({ type: 'unpublish', track: local.id }))
+			this.endsUnsaid.push(local.id);
+		local.forget();
 		if (t)
 			await t.sender.replaceTrack(null);
 	}
