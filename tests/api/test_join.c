@@ -260,6 +260,71 @@ TEST(cameras_share_what_the_room_may_take)
 	CHECK_EQ(rig.core.caps[rig.core.cap_count - 1].bps, 500000);
 }
 
+TEST(a_camera_that_is_off_leaves_its_share_to_the_others)
+{
+	char ids[2][API_ID_LEN + 1];
+	struct peer *p[3];
+
+	JOIN_RIG();
+	CHECK_EQ(ask("PUT", "/v1/rooms/studio", "Content-Type: application/json\r\n",
+		     "{\"max_video_bps\":900000}")
+			 ->status,
+		 201);
+	for (size_t i = 0; i < 3; i++) {
+		char name[8];
+
+		CHECK(sl_fmt(name, sizeof(name), "p%zu", i));
+		p[i] = join_as(i, name);
+		negotiated(p[i]);
+		publish_av(p[i], i == 1 ? ids : NULL);
+	}
+	settle_all();
+	CHECK_EQ(session_of(p[0])->tracks[5].cap_bps, 300000);
+	say(p[1], "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":true}", ids[1]);
+	RIG_UNTIL(session_of(p[0])->tracks[5].cap_bps == 450000 || sl_test_oom_fired());
+	STOP_AFTER_OOM();
+	CHECK_EQ(session_of(p[2])->tracks[5].cap_bps, 450000);
+	say(p[2], "{\"type\":\"leave\"}");
+	closed_with(p[2], 1000);
+	CHECK_EQ(session_of(p[0])->tracks[5].cap_bps, 900000);
+	say(p[1], "{\"type\":\"mute\",\"track\":\"%s\",\"muted\":false}", ids[1]);
+	RIG_UNTIL(session_of(p[0])->tracks[5].cap_bps == 450000 || sl_test_oom_fired());
+	STOP_AFTER_OOM();
+	CHECK_EQ(session_of(p[1])->tracks[5].cap_bps, 450000);
+	say(p[1], "{\"type\":\"unpublish\",\"track\":\"%s\"}", ids[1]);
+	RIG_UNTIL(session_of(p[0])->tracks[5].cap_bps == 900000 || sl_test_oom_fired());
+}
+
+TEST(who_speaks_is_told_to_all_and_to_who_comes_later)
+{
+	struct sl_core_event ev = {.type = SL_EV_LEVEL, .score = 100};
+	struct peer *ann, *bob;
+	const cJSON *room;
+
+	JOIN_RIG();
+	ann = join_as(0, "ann");
+	negotiated(ann);
+	publish_av(ann, NULL);
+	bob = enter(1, "participant=bob");
+	room = member(heard(bob, "welcome"), "room");
+	CHECK(cJSON_IsNull(cJSON_GetObjectItem(room, "speaker")));
+	ev.tag = session_of(ann)->tag;
+	ev.track = fake_core_track(&rig.core, transport_of(ann), "4")->id;
+	sl_api_event(rig.api, &ev);
+	STOP_AFTER_OOM();
+	CHECK_STR(text_of(heard(bob, "speaker"), "participant"), "ann");
+	CHECK_STR(text_of(heard(ann, "speaker"), "participant"), "ann");
+	room = member(heard(enter(2, "participant=cyd"), "welcome"), "room");
+	CHECK_STR(text_of(room, "speaker"), "ann");
+	/* Who has left does not speak. */
+	say(ann, "{\"type\":\"leave\"}");
+	closed_with(ann, 1000);
+	CHECK_STR(text_of(heard(bob, "participant"), "event"), "joined");
+	CHECK_STR(text_of(heard(bob, "participant"), "event"), "left");
+	room = member(heard(enter(3, "participant=dan"), "welcome"), "room");
+	CHECK(cJSON_IsNull(cJSON_GetObjectItem(room, "speaker")));
+}
+
 TEST(who_gives_no_name_is_given_one)
 {
 	JOIN_RIG();
@@ -962,7 +1027,226 @@ TEST(what_core_would_not_take_is_tried_again)
 	offered(ann);
 }
 
+/* ================= others do not notice ================= */
+
+/* Nothing has been told to it since it was last asked. */
+static void has_heard_nothing(struct peer *p)
+{
+	say(p, "{\"type\":\"dance\"}");
+	CHECK(strstr(ws_message(&p->w), "unknown_type") || sl_test_oom_fired());
+	STOP_AFTER_OOM();
+}
+
+/* One who may not publish, so that nobody is told of what is asked for. */
+static struct peer *bob_beside_ann(void)
+{
+	struct peer *ann = join_as(0, "ann"), *bob;
+
+	negotiated(ann);
+	settle_all();
+	bob = join_as(1, "bob");
+	negotiated(bob);
+	CHECK_STR(text_of(heard(ann, "participant"), "name"), "bob");
+	settle_all();
+	return bob;
+}
+
+TEST(t27_what_one_does_wrong_nobody_else_notices)
+{
+	static const struct {
+		const char *text, *code;
+	} rows[] = {
+		{"nonsense", "bad_message"},
+		{"{\"type\":\"answer\",\"offer\":1,\"sdp\":\"v=0\"}", "no_offer"},
+		{"{\"type\":\"answer\",\"offer\":99,\"sdp\":\"v=0\"}", "no_offer"},
+		{"{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\"}]}", "no_right"},
+		{"{\"type\":\"unpublish\",\"track\":\"AAAAAAAAAAAAAAAAAAAAAA\"}", "unknown_track"},
+	};
+	struct peer *ann = &peers[0], *bob;
+
+	JOIN_RIG();
+	CHECK_EQ(ask("PUT", "/v1/rooms/studio", "Content-Type: application/json\r\n",
+		     "{\"publishers\":[\"ann\"]}")
+			 ->status,
+		 201);
+	bob = bob_beside_ann();
+	for (size_t i = 0; i < SL_COUNT(rows); i++) {
+		say(bob, "%s", rows[i].text);
+		refused_with(bob, rows[i].code);
+		has_heard_nothing(ann);
+	}
+	refused_with(enter(2, "participant=bob"), "name_taken");
+	closed_with(&peers[2], 4409);
+	has_heard_nothing(ann);
+	has_heard_nothing(bob);
+	CHECK_EQ(sl_api_sessions(rig.api), 2);
+}
+
+/* Ends its socket, but not its session: it may come back. */
+static void cut_with(struct peer *bob, int code)
+{
+	char query[128];
+	struct peer *back;
+
+	closed_with(bob, code);
+	has_heard_nothing(&peers[0]);
+	CHECK(sl_fmt(query, sizeof(query), "participant=bob&resume=%s", bob->token));
+	back = enter(2, query);
+	CHECK(cJSON_IsTrue(member(heard(back, "welcome"), "resumed")));
+	memcpy(back->session, bob->session, sizeof(back->session));
+	offered(back);
+	back->ufrag = "fresh";
+	answer_offer(back, NULL);
+	settle_all();
+	has_heard_nothing(&peers[0]);
+	CHECK_EQ(fake_core_track_count(&rig.core), 8);
+}
+
+TEST(t27_a_message_of_over_64_fragments_ends_that_socket_only)
+{
+	struct peer *bob;
+
+	JOIN_RIG();
+	bob = bob_beside_ann();
+	ws_send(&bob->w, WS_TEXT, "{", 1);
+	for (int i = 0; i < 64; i++)
+		ws_send(&bob->w, WS_CONT, " ", 1);
+	cut_with(bob, 1009);
+}
+
+TEST(t27_a_message_of_over_a_mebibyte_ends_that_socket_only)
+{
+	static char text[API_WS_MESSAGE_MAX + 1];
+	struct peer *bob;
+
+	JOIN_RIG();
+	bob = bob_beside_ann();
+	memset(text, ' ', sizeof(text));
+	ws_send(&bob->w, WS_FIN | WS_TEXT, text, sizeof(text));
+	cut_with(bob, 1009);
+}
+
+TEST(t27_more_than_50_messages_a_second_end_that_socket_only)
+{
+	struct peer *bob;
+
+	JOIN_RIG();
+	bob = bob_beside_ann();
+	for (int i = 0; i < 200; i++)
+		say(bob, "{\"type\":\"pause\",\"mid\":\"0\",\"paused\":false}");
+	cut_with(bob, 1008);
+}
+
+TEST(t51_who_does_not_read_is_cut_and_the_others_go_on)
+{
+	struct peer *bob;
+
+	JOIN_RIG();
+	bob = bob_beside_ann();
+	for (int i = 0; i <= API_WS_QUEUE_MAX; i++)
+		api_join_error(session_of(bob)->join->socket, "busy", NULL, "one of many");
+	STOP_AFTER_OOM();
+	CHECK_EQ(api_ws_queued(session_of(bob)->join->socket->ws), 0);
+	cut_with(bob, 1013);
+}
+
+TEST(t25_a_message_is_json_by_the_strict_rules)
+{
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{"{\"type\":\"leave\",\"type\":\"leave\"}", "twice"},
+		{"{\"type\":\"leave\",\"t\\u0079pe\":\"leave\"}", "twice"},
+		{"{\"type\":\"le\\u0000ave\"}", "u0000"},
+		{"{\"type\":\"leave\"} {}", ""},
+		{"{\"type\":[[[[[[[[[]]]]]]]]]}", "deep"},
+		{"{\"type\":\"leave\",\"x\":1e999}", ""},
+		{"{\"Type\":\"leave\"}", "type"},
+	};
+	char many[2048] = "{\"type\":\"leave\",\"x\":[1";
+	struct peer *p;
+
+	JOIN_RIG();
+	p = join_as(0, "ann");
+	offered(p);
+	for (size_t i = 0; i < SL_COUNT(rows); i++) {
+		say(p, "%s", rows[i].text);
+		refused_with(p, "bad_message");
+		STOP_AFTER_OOM();
+		CHECK(strstr(text_of(p->m, "message"), rows[i].says));
+	}
+	for (int i = 0; i < 300; i++)
+		strncat(many, ",1", sizeof(many) - strlen(many) - 1);
+	strncat(many, "]}", sizeof(many) - strlen(many) - 1);
+	say(p, "%s", many);
+	refused_with(p, "bad_message");
+	ws_send(&p->w, WS_FIN | WS_TEXT, "{\"type\":\"\xff\"}", 12);
+	closed_with(p, 1007);
+	CHECK(session_of(p));
+}
+
+/* 4 KiB and 150 lines for each m-line of the offer, but 64 KiB and 2,000 lines at least. */
+TEST(t20_an_answer_has_bounds_by_its_m_lines)
+{
+	static char text[80 * 1024];
+	struct sl_buf b;
+	struct peer *p;
+
+	JOIN_RIG();
+	p = join_as(0, "ann");
+	offered(p);
+	for (int rest = 0; rest < 2; rest++) {
+		b = sl_buf(text, sizeof(text));
+		sl_buf_fmt(&b, "{\"type\":\"answer\",\"offer\":%d,\"sdp\":\"v=0\\r\\n", p->offer);
+		for (int i = 0; !rest && i < 2001; i++)
+			sl_buf_z(&b, "a=x\\r\\n");
+		for (int i = 0; rest && i < 64; i++)
+			sl_buf_fmt(&b, "a=x:%01024d\\r\\n", 0);
+		sl_buf_z(&b, "\"}");
+		CHECK(!b.full);
+		ws_text(&p->w, text);
+		refused_with(p, "bad_answer");
+		STOP_AFTER_OOM();
+		CHECK(strstr(text_of(p->m, "message"), rest ? "bytes" : "lines"));
+	}
+	answer_offer(p, NULL);
+	settle_all();
+	CHECK_EQ(fake_core_track_count(&rig.core), 4);
+}
+
 /* ================= many ================= */
+
+#define A_V "{\"kind\":\"audio\"},{\"kind\":\"video\"},"
+TEST(an_offer_has_256_m_lines_and_no_more)
+{
+	struct peer *p;
+
+	JOIN_RIG();
+	rig.api->ws_ping_us = rig.api->ws_silence_us = 3600 * SL_SEC;
+	p = join_as(0, "ann");
+	negotiated(p);
+	settle_all();
+	/* As if two hundred published. */
+	session_of(p)->wanted = 200;
+	api_join_step(session_of(p)->join);
+	STOP_AFTER_OOM();
+	offered(p);
+	CHECK_EQ(session_of(p)->join->slots, 124);
+	answer_offer(p, NULL);
+	RIG_UNTIL(session_of(p)->join->phase == JOIN_READY || sl_test_oom_fired());
+	STOP_AFTER_OOM();
+	CHECK_EQ(fake_core_track_count(&rig.core), 248);
+	say(p, "{\"type\":\"publish\",\"tracks\":[" A_V A_V A_V
+	       "{\"kind\":\"audio\"},{\"kind\":\"video\"}]}");
+	offered(p);
+	say(p, "{\"type\":\"publish\",\"tracks\":[{\"kind\":\"audio\"}]}");
+	refused_with(p, "too_many_tracks");
+	answer_offer(p, NULL);
+	settle_all();
+	CHECK_EQ(session_of(p)->join->line_count, 256);
+	CHECK_EQ(fake_core_track_count(&rig.core), 256);
+	CHECK(strstr(p->sdp, "a=mid:255\r\n"));
+}
 
 static void everybody_answers(size_t n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/base/log.h"
-#include "tests/api/rig.h"
+#include "tests/api/join_client.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -55,6 +55,17 @@ static bool next_second(void)
 	return true;
 }
 
+/* Each is one event, and nothing in them moves a cursor. */
+static void check_lines(const char *out)
+{
+	for (const char *line = out; *line; line = strchr(line, '\n') + 1) {
+		CHECK(strncmp(line, "time=", 5) == 0);
+		CHECK(strchr(line, '\n'));
+	}
+	for (const char *p = out; *p; p++)
+		CHECK(*p == '\n' || (uint8_t)*p >= 0x20);
+}
+
 TEST(t29_no_request_can_forge_a_log_line)
 {
 	static const char *const paths[] = {"/whip/%0Atime=0%20level=error",
@@ -74,12 +85,40 @@ TEST(t29_no_request_can_forge_a_log_line)
 	(void)ask("GET", "/healthz", "Origin: http://x\x1b[31m\r\n", "");
 	out = logged();
 	CHECK(!fresh || strstr(out, "msg=\"request refused\""));
-	for (const char *line = out; *line; line = strchr(line, '\n') + 1) {
-		CHECK(strncmp(line, "time=", 5) == 0);
-		CHECK(strchr(line, '\n'));
+	check_lines(out);
+}
+
+TEST(t29_no_participant_can_forge_a_log_line)
+{
+	static const char *const said[] = {
+		"{\"type\":\"publish\",\"request\":\"\\ntime=0 level=error\",\"tracks\":[{\"kind\":"
+		"\"audio\"}]}",
+		"{\"type\":\"\\u001b[2J\"}",
+		"{\"type\":\"mute\",\"track\":\"%s%n\\r\\n\",\"muted\":true}",
+		"{\"type\":\"candidate\",\"sdpfrag\":\"a=ice-ufrag:\\ntime=0\\u001b[2J\"}",
+		"{\"type\":\"answer\",\"offer\":1,\"sdp\":\"v=0\\r\\n\\u001b]0;x\\u0007\"}",
+		"{\"type\":\"leave\"}",
+	};
+	bool fresh = next_second();
+	const char *out;
+	struct peer *p;
+
+	start_log();
+	JOIN_RIG();
+	CHECK_EQ(ask("GET", "/v1/rooms/studio/join?participant=%1B%5B2J%0Atime%3D0", WS_HEADERS, "")
+			 ->status,
+		 400);
+	p = join_as(0, "ann\\\"=x");
+	offered(p);
+	for (size_t i = 0; i < SL_COUNT(said); i++) {
+		ws_text(&p->w, said[i]);
+		for (int k = 0; k < 4; k++)
+			rig_turn();
 	}
-	for (const char *p = out; *p; p++)
-		CHECK(*p == '\n' || (uint8_t)*p >= 0x20);
+	closed_with(p, 1000);
+	out = logged();
+	check_lines(out);
+	CHECK(!fresh || strstr(out, "session closed"));
 }
 
 TEST(t53_no_token_password_or_session_id_is_logged)
