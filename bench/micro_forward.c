@@ -337,12 +337,6 @@ void measured(struct sl_in *in, int n)
 	sl_engine_flush(&b.e);
 }
 
-__attribute__((noinline)) static void unmeasured(struct sl_in *in, int n)
-{
-	sl_engine_recv(&b.e, in, n, b.now_us);
-	sl_engine_flush(&b.e);
-}
-
 static void burst(bool counted)
 {
 	static uint8_t data[BURST][SL_DATAGRAM_MAX];
@@ -353,10 +347,12 @@ static void burst(bool counted)
 				       .data = data[i],
 				       .len = write_packet(i, data[i]),
 				       .rx_us = b.now_us};
-	if (counted)
+	if (counted) {
 		measured(in, BURST);
-	else
-		unmeasured(in, BURST);
+	} else {
+		sl_engine_recv(&b.e, in, BURST, b.now_us);
+		sl_engine_flush(&b.e);
+	}
 	b.now_us += 5 * SL_MS;
 	sl_engine_tick(&b.e, b.now_us);
 	sl_engine_flush(&b.e);

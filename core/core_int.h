@@ -134,7 +134,7 @@ struct sl_run_item {
 	uint16_t len;                           /* as it will be on the wire, without padding */
 	uint8_t dest;                           /* number of its destination */
 	uint8_t pad_max;                        /* by how many bytes it may be made longer */
-	uint8_t pad;                            /* result: by how many it is */
+	uint8_t pad;                            /* 0; result: by how many it is */
 };
 struct sl_span {                                /* a run, as a part of `order` */
 	uint8_t dest, first, count;
@@ -577,33 +577,35 @@ struct sl_sub_sent {                            /* what went out under one of ou
 	uint8_t again;                          /* times sent again */
 };
 
+/* What every packet touches comes first. */
 struct sl_subscriber {
-	uint64_t id;
 	struct sl_transport *t;                 /* borrowed */
-	struct sl_list in_transport, in_replica;
-	struct sl_track_conf conf;
+	struct sl_list in_replica;
 	struct sl_replica *replica;             /* borrowed; NULL: plays nothing */
-	struct sl_hdr_writer hdr;
-	struct sl_rewriter rw;
-	struct sl_tx tx;
-	uint64_t rtx_seq;
-	bool fresh;                             /* the next packet that may start a picture begins a
-						 * new epoch */
-	int64_t waiting_us;                     /* since when it waits for a key frame; 0: it does
-						 * not */
-	bool mismatch_told, paused;
-	uint64_t nacks, plis, again_packets;    /* asked by the player; sent again */
-	struct sl_rate rate;
+	const struct sl_track_codec *pt;        /* NULL: no codec in common */
 	uint32_t pt_format;                     /* cache: format → codec index */
 	uint8_t pt_codec;
 	uint8_t pad_max;                        /* likewise: how much padding its packets may get */
-	const struct sl_track_codec *pt;        /* NULL: no codec in common */
+	bool fresh;                             /* the next packet that may start a picture begins a
+						 * new epoch */
+	bool mismatch_told, paused;
+	struct sl_sub_sent *sent;               /* SL_RING entries where NACK was negotiated */
+	struct sl_rate rate;
+	int64_t again_since_us;                 /* T52: retransmissions of the last 200 ms */
+	uint32_t again_bytes, sent_bytes, sent_bytes_prior;
 	uint32_t last_ts_in, last_ts_out;       /* for sender reports */
 	uint32_t last_clock_hz;
 	int64_t last_rx_us, last_out_us;
-	int64_t again_since_us;                 /* T52: retransmissions of the last 200 ms */
-	uint32_t again_bytes, sent_bytes, sent_bytes_prior;
-	struct sl_sub_sent *sent;               /* SL_RING entries where NACK was negotiated */
+	struct sl_tx tx;
+	struct sl_rewriter rw;
+	struct sl_hdr_writer hdr;
+	struct sl_track_conf conf;
+	uint64_t id;
+	struct sl_list in_transport;
+	uint64_t rtx_seq;
+	int64_t waiting_us;                     /* since when it waits for a key frame; 0: it does
+						 * not */
+	uint64_t nacks, plis, again_packets;    /* asked by the player; sent again */
 };
 SL_MUST_USE int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf,
 				  uint64_t *id);
@@ -630,20 +632,35 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
 		      uint64_t out_seq);
 
 /* ================= egress (engine.c) ================= */
-/* A free slot of the batch for this transport, or NULL when it has no way to its peer. Flushes when
- * the batch is full. */
+/* Is there a way to its peer? */
+static inline bool sl_egress_ready(const struct sl_transport *t)
+{
+	return sl_ice_path(&t->ice) && t->tx_key && t->phase != SL_T_DEAD;
+}
+/* Seals and sends what is in the batch. */
+void sl_egress_flush(struct sl_engine *e);
+/* The next slot of the batch, which is flushed when it is full. Filled, it counts by
+ * e->seal_count++. */
+static inline struct sl_egress *sl_egress_next(struct sl_engine *e)
+{
+	if (e->seal_count == SL_BATCH)
+		sl_egress_flush(e);
+	return &e->egress[e->seal_count];
+}
+/* Its number among the destinations of the batch. */
+static inline uint8_t sl_egress_dest(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+
+	if (t->batch != e->batch) {
+		t->batch = e->batch;
+		t->dest = (uint8_t)e->dest_count;
+		e->dests[e->dest_count++] = t;
+	}
+	return t->dest;
+}
+/* A free slot for this transport, or NULL when it has no way to its peer. */
 struct sl_egress *sl_egress_slot(struct sl_transport *t);
-/* Queues the slot: header in slot->hdr, payload anywhere that stays until the flush (held: a packet
- * to unref then). pad_max: that many bytes of padding, which stand behind the payload, may go with
- * it. */
-struct sl_egress_rtp {
-	size_t hdr_len, payload_len;
-	const uint8_t *payload;
-	uint64_t index;
-	struct sl_pkt *held;
-	uint8_t pad_max;
-};
-void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, const struct sl_egress_rtp *rtp);
 /* A compound in slot->plain. */
 void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len);
 /* A datagram that needs no sealing, sent at once. */

@@ -275,18 +275,6 @@ void sl_pkt_unref(struct sl_engine *e, struct sl_pkt *p)
 
 /* ---- egress ---- */
 
-static uint8_t dest_of(struct sl_transport *t)
-{
-	struct sl_engine *e = t->eng;
-
-	if (t->batch != e->batch) {
-		t->batch = e->batch;
-		t->dest = (uint8_t)e->dest_count;
-		e->dests[e->dest_count++] = t;
-	}
-	return t->dest;
-}
-
 static void count_out(struct sl_engine *e, const struct sl_run *runs, int n)
 {
 	uint64_t bytes = 0;
@@ -355,7 +343,7 @@ static void pad(struct sl_engine *e, int i)
 
 /* The runs are decided on what the packets will be, then all is sealed, padding and all, and
  * sent. */
-static void flush_egress(struct sl_engine *e)
+void sl_egress_flush(struct sl_engine *e)
 {
 	struct sl_span spans[SL_BATCH];
 	uint8_t order[SL_BATCH];
@@ -385,33 +373,7 @@ static void flush_egress(struct sl_engine *e)
 
 struct sl_egress *sl_egress_slot(struct sl_transport *t)
 {
-	struct sl_engine *e = t->eng;
-
-	if (!sl_ice_path(&t->ice) || !t->tx_key || t->phase == SL_T_DEAD)
-		return NULL;
-	if (e->seal_count == SL_BATCH)
-		flush_egress(e);
-	return &e->egress[e->seal_count];
-}
-
-void sl_egress_rtp(struct sl_transport *t, struct sl_egress *slot, const struct sl_egress_rtp *rtp)
-{
-	struct sl_engine *e = t->eng;
-	size_t len = rtp->hdr_len + rtp->payload_len;
-	int i = e->seal_count++;
-
-	slot->held = rtp->held ? sl_pkt_ref(rtp->held) : NULL;
-	e->items[i] = (struct sl_run_item){
-		.len = (uint16_t)(len + t->overhead), .dest = dest_of(t), .pad_max = rtp->pad_max};
-	e->seal_ops[i] = (struct sl_srtp_op){.key = t->tx_key,
-					     .hdr = slot->hdr,
-					     .hdr_len = rtp->hdr_len,
-					     .payload = rtp->payload,
-					     .payload_len = rtp->payload_len,
-					     .index = rtp->index,
-					     .out = slot->sealed};
-	t->tx_packets++;
-	t->tx_bytes += len;
+	return sl_egress_ready(t) ? sl_egress_next(t->eng) : NULL;
 }
 
 void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
@@ -422,8 +384,8 @@ void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
 	SL_ASSERT(len >= 8);
 	sl_stat_inc(&e->stats, SL_STAT_rtcp_out);
 	slot->held = NULL;
-	e->items[i] =
-		(struct sl_run_item){.len = (uint16_t)(len + t->rtcp_overhead), .dest = dest_of(t)};
+	e->items[i] = (struct sl_run_item){.len = (uint16_t)(len + t->rtcp_overhead),
+					   .dest = sl_egress_dest(t)};
 	/* RFC 3711 section 3.4: 31 bits, one count per key; at three compounds a second it lasts
 	 * for 22 years. */
 	e->seal_ops[i] = (struct sl_srtp_op){.key = t->tx_key,
@@ -451,5 +413,5 @@ void sl_engine_flush(struct sl_engine *e)
 {
 	SL_LIST_EACH(n, tmp, &e->queued)
 		sl_replica_forward(SL_LIST_AT(n, struct sl_replica, in_queued));
-	flush_egress(e);
+	sl_egress_flush(e);
 }

@@ -158,9 +158,9 @@ static void red_body(const struct sl_subscriber *s, struct sl_egress *slot,
 }
 
 /* Payload as this subscriber gets it. */
-static struct body body_for(const struct sl_subscriber *s, struct sl_egress *slot,
-			    struct sl_pkt *pkt, const struct sl_track_codec *c,
-			    const struct sl_epoch *ep)
+static inline struct body body_for(const struct sl_subscriber *s, struct sl_egress *slot,
+				   struct sl_pkt *pkt, const struct sl_track_codec *c,
+				   const struct sl_epoch *ep)
 {
 	struct body b = {
 		.p = pkt->data + pkt->rtp.payload_off, .n = pkt->rtp.payload_len, .held = pkt};
@@ -172,7 +172,35 @@ static struct body body_for(const struct sl_subscriber *s, struct sl_egress *slo
 	return b;
 }
 
-static uint32_t send_time(struct sl_engine *e)
+/* Queues the slot: its header, and a payload that stays where it is until the flush. `pad_max`
+ * bytes of padding may go with it; they stand behind the payload. */
+static inline void queue(struct sl_transport *t, struct sl_egress *slot, size_t hdr_len,
+			 const struct body *b, uint64_t index, uint8_t pad_most)
+{
+	struct sl_engine *e = t->eng;
+	size_t len = hdr_len + b->n;
+	int i = e->seal_count++;
+	struct sl_run_item *it = &e->items[i];
+
+	slot->held = b->held;
+	if (b->held)
+		b->held->refs++;
+	it->len = (uint16_t)(len + t->overhead);
+	it->dest = sl_egress_dest(t);
+	it->pad_max = pad_most;
+	it->pad = 0;
+	e->seal_ops[i] = (struct sl_srtp_op){.key = t->tx_key,
+					     .hdr = slot->hdr,
+					     .hdr_len = hdr_len,
+					     .payload = b->p,
+					     .payload_len = b->n,
+					     .index = index,
+					     .out = slot->sealed};
+	t->tx_packets++;
+	t->tx_bytes += len;
+}
+
+static inline uint32_t send_time(struct sl_engine *e)
 {
 	if (e->send_time_us != e->now_us) {
 		e->send_time_us = e->now_us;
@@ -181,8 +209,8 @@ static uint32_t send_time(struct sl_engine *e)
 	return e->send_time;
 }
 
-static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot,
-			   const struct sl_pkt *pkt, struct sl_hdr_out *h)
+static inline size_t write_header(struct sl_subscriber *s, struct sl_egress *slot,
+				  const struct sl_pkt *pkt, struct sl_hdr_out *h)
 {
 	struct sl_transport *t = s->t;
 
@@ -194,45 +222,46 @@ static size_t write_header(struct sl_subscriber *s, struct sl_egress *slot,
 	return sl_hdr_write(&s->hdr, pkt->data, &pkt->exts, h, slot->hdr);
 }
 
-static void remember(struct sl_subscriber *s, const struct sl_pkt *pkt,
-		     const struct sl_rewritten *rw)
+static inline void remember(struct sl_subscriber *s, const struct sl_pkt *pkt,
+			    const struct sl_rewritten *rw, const struct sl_epoch *ep)
 {
-	const struct sl_epoch *ep = &s->rw.epochs[rw->epoch];
-
 	if (s->sent)
 		s->sent[rw->seq % SL_RING] = (struct sl_sub_sent){
 			.in = (uint32_t)pkt->seq, .out = (uint32_t)rw->seq, .epoch = ep->number};
-	if (pkt->vp8.desc_len)
+	/* A picture's packets share one number. */
+	if (pkt->vp8.desc_len &&
+	    (!s->rw.sent_vp8 || (uint16_t)(pkt->vp8.pic_id + ep->pic_id_add) != s->rw.pic_id_out))
 		sl_rewriter_note_vp8(&s->rw, (uint16_t)(pkt->vp8.pic_id + ep->pic_id_add),
 				     (uint8_t)(pkt->vp8.tl0 + ep->tl0_add));
 }
 
-/* What went out in one call. */
-struct tally {
+/* What is the same for all packets of a call, and what went out in it. */
+struct flow {
+	struct sl_hdr_out hdr;
 	uint32_t packets, bytes;
 	const struct sl_pkt *last;
-	uint32_t last_ts;
 };
 
-static void count(struct sl_subscriber *s, const struct tally *n)
+static void count(struct sl_subscriber *s, const struct flow *f)
 {
-	if (n->packets == 0)
+	if (f->packets == 0)
 		return;
-	s->tx.packets += n->packets;
-	s->tx.bytes += n->bytes;
-	s->last_ts_in = n->last->rtp.ts;
-	s->last_ts_out = n->last_ts;
-	s->last_rx_us = n->last->rx_us;
-	sl_rate_add(&s->rate, n->bytes, s->t->eng->now_us);
-	sl_subscriber_sent(s, n->bytes);
-	sl_stat_add(&s->t->eng->stats, SL_STAT_rtp_forwarded, n->packets);
+	s->tx.packets += f->packets;
+	s->tx.bytes += f->bytes;
+	s->last_ts_in = f->last->rtp.ts;
+	s->last_ts_out = f->hdr.ts;
+	s->last_rx_us = f->last->rx_us;
+	sl_rate_add(&s->rate, f->bytes, s->t->eng->now_us);
+	sl_subscriber_sent(s, f->bytes);
+	sl_stat_add(&s->t->eng->stats, SL_STAT_rtp_forwarded, f->packets);
 }
 
-static void forward(struct sl_subscriber *s, struct sl_pkt *pkt, struct tally *n)
+static inline void forward(struct sl_subscriber *s, struct sl_pkt *pkt, struct flow *f)
 {
-	struct sl_egress *slot = sl_egress_slot(s->t);
+	struct sl_engine *e = s->t->eng;
+	const struct sl_epoch *ep;
+	struct sl_egress *slot;
 	struct sl_rewritten rw;
-	struct sl_hdr_out h;
 	struct body b;
 
 	if (!codec_for(s, pkt)) {
@@ -241,34 +270,30 @@ static void forward(struct sl_subscriber *s, struct sl_pkt *pkt, struct tally *n
 	}
 	if (s->fresh && !begin(s, pkt))
 		return;
-	if (sl_rewriter_map(&s->rw, pkt->seq, pkt->rtp.ts, s->t->eng->now_us, &rw) < 0) {
-		sl_stat_inc(&s->t->eng->stats, SL_STAT_rtp_late);
+	if (sl_rewriter_map(&s->rw, pkt->seq, pkt->rtp.ts, e->now_us, &rw) < 0) {
+		sl_stat_inc(&e->stats, SL_STAT_rtp_late);
 		return;
 	}
-	b = body_for(s, slot, pkt, s->pt, &s->rw.epochs[rw.epoch]);
-	h = (struct sl_hdr_out){
-		.ssrc = s->conf.ssrc, .ts = rw.ts, .seq = (uint16_t)rw.seq, .pt = s->pt->pt};
-	sl_egress_rtp(s->t, slot,
-		      &(struct sl_egress_rtp){.hdr_len = write_header(s, slot, pkt, &h),
-					      .payload = b.p,
-					      .payload_len = b.n,
-					      .index = rw.seq,
-					      .held = b.held,
-					      .pad_max = s->pad_max});
-	remember(s, pkt, &rw);
-	n->packets++;
-	n->bytes += (uint32_t)b.n;
-	n->last = pkt;
-	n->last_ts = rw.ts;
+	slot = sl_egress_next(e);
+	ep = &s->rw.epochs[rw.epoch];
+	b = body_for(s, slot, pkt, s->pt, ep);
+	f->hdr.ts = rw.ts;
+	f->hdr.seq = (uint16_t)rw.seq;
+	f->hdr.pt = s->pt->pt;
+	queue(s->t, slot, write_header(s, slot, pkt, &f->hdr), &b, rw.seq, s->pad_max);
+	remember(s, pkt, &rw, ep);
+	f->packets++;
+	f->bytes += (uint32_t)b.n;
+	f->last = pkt;
 }
 
 int sl_forward(struct sl_subscriber *s, struct sl_pkt *const *pkts, int n, bool *began)
 {
-	struct tally sum = {0};
+	struct flow f = {.hdr.ssrc = s->conf.ssrc};
 	int i = 0;
 
 	*began = false;
-	if (s->paused || !sl_egress_slot(s->t))
+	if (s->paused || !sl_egress_ready(s->t))
 		return n;
 	if (sl_subscriber_withheld(s)) {
 		s->fresh = true; /* it goes on at a key frame */
@@ -278,10 +303,10 @@ int sl_forward(struct sl_subscriber *s, struct sl_pkt *const *pkts, int n, bool 
 	while (i < n && !*began) {
 		bool waited = s->fresh;
 
-		forward(s, pkts[i++], &sum);
+		forward(s, pkts[i++], &f);
 		*began = waited && !s->fresh;
 	}
-	count(s, &sum);
+	count(s, &f);
 	return i;
 }
 
@@ -296,11 +321,10 @@ static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct
 	h.ssrc = s->conf.rtx_ssrc;
 	h.seq = (uint16_t)s->rtx_seq;
 	sl_put16(slot->plain + SL_PATCH_MAX - 2, original);
-	sl_egress_rtp(s->t, slot,
-		      &(struct sl_egress_rtp){.hdr_len = write_header(s, slot, pkt, &h),
-					      .payload = slot->plain + SL_PATCH_MAX - 2,
-					      .payload_len = b.n + 2,
-					      .index = s->rtx_seq++});
+	b.p = slot->plain + SL_PATCH_MAX - 2;
+	b.n += 2;
+	b.held = NULL;
+	queue(s->t, slot, write_header(s, slot, pkt, &h), &b, s->rtx_seq++, 0);
 }
 
 /* T11: the same payload under the same index gives away nothing under AES-CM; with GCM it would
@@ -332,12 +356,7 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
 		h.pt = c->rtx_pt;
 		again_by_rtx(s, slot, pkt, b, h);
 	} else if (may_reuse_index(s->t)) {
-		sl_egress_rtp(s->t, slot,
-			      &(struct sl_egress_rtp){.hdr_len = write_header(s, slot, pkt, &h),
-						      .payload = b.p,
-						      .payload_len = b.n,
-						      .index = out,
-						      .held = b.held});
+		queue(s->t, slot, write_header(s, slot, pkt, &h), &b, out, 0);
 	} else {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
 		return;

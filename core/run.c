@@ -36,6 +36,7 @@ static void chain(struct chains *c, const struct sl_run_item *items, int n, int 
 struct growth {
 	uint32_t len, reach;
 	int count;
+	bool uneven;
 	bool closed; /* by a shorter last */
 };
 
@@ -46,6 +47,7 @@ static bool takes(struct growth *g, const struct sl_run_item *it)
 	if (g->closed || g->count == SL_RUN_PKTS || len > g->reach ||
 	    (uint32_t)(g->count + 1) * len > SL_RUN_BYTES)
 		return false;
+	g->uneven |= len != g->len || len != it->len;
 	g->len = len;
 	g->closed = (uint32_t)it->len + it->pad_max < len;
 	g->reach = SL_MIN(g->reach, (uint32_t)it->len + it->pad_max);
@@ -67,8 +69,8 @@ static int take(struct chains *c, unsigned d, struct sl_run_item *items, bool si
 		order[g.count - 1] = i;
 	c->head[d] = i;
 	/* The last one may be shorter as it is. */
-	for (int k = 0; k < g.count; k++)
-		items[order[k]].pad = k < g.count - 1 ? (uint8_t)(g.len - items[order[k]].len) : 0;
+	for (int k = 0; g.uneven && k < g.count - 1; k++)
+		items[order[k]].pad = (uint8_t)(g.len - items[order[k]].len);
 	return g.count;
 }
 

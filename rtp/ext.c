@@ -296,6 +296,8 @@ size_t sl_hdr_write(struct sl_hdr_writer *w, const uint8_t *src, const struct sl
 		sl_put16(out + t->twcc_off, h->twcc_seq);
 	if (t->abs_send_time_off)
 		sl_put24(out + t->abs_send_time_off, h->abs_send_time);
+	if (t->count == 0)
+		return t->len; /* its padding came with the template */
 	for (unsigned i = 0; exts && i < t->count; i++) {
 		enum sl_ext e = (enum sl_ext)t->passed[i];
 		uint8_t len = exts->len[e];
