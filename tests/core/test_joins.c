@@ -194,10 +194,13 @@ static void begin_session(void)
 
 static void on_event(void *arg, const struct sl_core_event *ev)
 {
-	struct session *s = &j.s[ev->tag - 1];
+	struct session *s;
 
 	(void)arg;
+	if (ev->type == SL_EV_LOAD)
+		return; /* of the machine, and of no session */
 	CHECK(ev->tag >= 1 && ev->tag <= JOINS);
+	s = &j.s[ev->tag - 1];
 	s->connected_told |= ev->type == SL_EV_CONNECTED;
 	if (ev->type != SL_EV_CLOSED)
 		return;
