@@ -197,8 +197,8 @@ static void on_event(void *arg, const struct sl_core_event *ev)
 	struct session *s;
 
 	(void)arg;
-	if (ev->type == SL_EV_LOAD)
-		return; /* of the machine, and of no session */
+	if (ev->type == SL_EV_LOAD) /* of a loop: the machine may be crowded */
+		return;
 	CHECK(ev->tag >= 1 && ev->tag <= JOINS);
 	s = &j.s[ev->tag - 1];
 	s->connected_told |= ev->type == SL_EV_CONNECTED;
