@@ -332,6 +332,7 @@ static const struct {
 } stream_parameters[] = {
 	{"room",          "only those of this room", 0},
 	{"last_event_id", "the last event that was seen; the header Last-Event-ID goes before", 0},
+	{"stats",         "seconds between statistics of each session, 1 to 60; none without", 0},
 	{"access_token",  "the token, where headers cannot be set", 0},
 	{"participant",   "who joins; a name is chosen when it is not said", 1},
 	{"resume",        "token of welcome: the same session goes on", 1},
