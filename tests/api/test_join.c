@@ -1216,6 +1216,33 @@ TEST(t20_an_answer_has_bounds_by_its_m_lines)
 
 /* ================= many ================= */
 
+TEST(fifty_join_at_once)
+{
+	enum { N = 50 };
+	char query[32];
+	const cJSON *m;
+
+	peers_init();
+	DEFER(peers_fini, NULL);
+	rig_init();
+	rig.conf.rooms.max_participants = N;
+	DEFER(rig_stop, NULL);
+	TRY(rig_start());
+	for (size_t i = 0; i < N; i++) {
+		CHECK(sl_fmt(query, sizeof(query), "participant=p%zu", i));
+		enter(i, query);
+	}
+	for (size_t i = 0; i < N; i++) {
+		m = heard(&peers[i], "welcome");
+		CHECK(sl_fmt(peers[i].session, API_ID_LEN + 1, "%s", text_of(m, "session")));
+	}
+	for (size_t i = 0; i < N; i++)
+		negotiated(&peers[i]);
+	settle_all();
+	CHECK_EQ(sl_api_sessions(rig.api), N);
+	CHECK_EQ(sl_core_transports(&rig.core, 0), N / 2);
+}
+
 #define A_V "{\"kind\":\"audio\"},{\"kind\":\"video\"},"
 TEST(an_offer_has_256_m_lines_and_no_more)
 {

@@ -147,6 +147,10 @@ TEST(t53_no_token_password_or_session_id_is_logged)
 	(void)ask("PATCH", path, headers,
 		  "a=ice-ufrag:anew\r\na=ice-pwd:another-password-of-the-peer\r\n");
 	(void)ask("DELETE", path, "Authorization: Bearer s3cret-token\r\n", "");
+	(void)ask("GET", "/v1/rooms?access_token=s3cret-token", "", "");
+	(void)ask("GET", "/v1/rooms?access_token=wr0ng-token", "", "");
+	(void)ask("GET", "/v1/rooms/studio/join?access_token=wr0ng-token", WS_HEADERS, "");
+	ws_open("/v1/rooms/studio/join?resume=s3cret&access_token=s3cret-token", "");
 	out = logged();
 	CHECK(!fresh || (strstr(out, "session opened") && strstr(out, "session closed")));
 	CHECK(!strstr(out, "s3cret"));

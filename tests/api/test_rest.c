@@ -1010,6 +1010,30 @@ TEST(log_levels_and_caps_can_be_changed_while_running)
 	CHECK_EQ(number(get("/v1/rooms/studio"), "max_video_bps"), 5000000);
 }
 
+TEST(the_keys_that_change_at_run_time_are_marked_in_the_configuration)
+{
+	static char text[65536];
+	struct sl_buf b = sl_buf(text, sizeof(text));
+	const char *keys[16], *mark = text;
+	size_t n = api_settable(&api_object_config, keys, SL_COUNT(keys)), marked = 0;
+
+	sl_config_reference(&b);
+	CHECK(!b.full && n > 0);
+	while ((mark = strstr(mark, "PATCH /v1/config"))) {
+		mark++;
+		marked++;
+	}
+	CHECK_EQ(marked, n);
+	for (size_t i = 0; i < n; i++) {
+		char row[64];
+		const char *at;
+
+		CHECK(sl_fmt(row, sizeof(row), "| `%s` |", keys[i]));
+		at = strstr(text, row);
+		CHECK(at && strstr(at, "PATCH /v1/config") < strchr(at, '\n'));
+	}
+}
+
 TEST(caps_of_the_configuration_act_on_those_who_are_there)
 {
 	struct peer *ann;
