@@ -15,7 +15,7 @@ DIR_dtls := dtls
 DIR_core := core
 DIR_api  := api
 # Tests of several modules together: tests/<name>/ without a folder of its own.
-SUITES   := rooms
+SUITES   := rooms bench
 # What a module's programs link with, in link order.
 NEED_base := base
 NEED_rtp  := rtp base
@@ -25,6 +25,7 @@ NEED_dtls := dtls base
 NEED_core := core dtls ice rtp base
 NEED_api  := api core sdp dtls ice rtp base
 NEED_rooms := $(NEED_api)
+NEED_bench := load sdp dtls ice rtp base
 # Modules whose objects open no socket, read no clock, start no thread: `make layers` asks nm.
 SANS_IO   := rtp sdp ice dtls
 
@@ -34,6 +35,7 @@ LIBS_dtls := -lmbedtls -lmbedx509 -lsrtp2
 MB        ?= $(findstring x86_64,$(shell $(CC) -dumpmachine))
 LIBS_dtls += $(if $(MB),-lIPSec_MB)
 LIBS_core := -luv -lyaml
+LIBS_load := -lcjson
 LIBS_api  := -lwebsockets -lcjson -lmbedtls -lmbedx509
 
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -135,10 +137,11 @@ fuzz:                                         ## each fuzz target for FUZZ_TIME 
 
 # ---- benchmarks ----
 
-NEED_load := sdp dtls ice rtp base
-LIBS_load := -lcjson
-$(B)/sluice-load: $(call objs,$(wildcard bench/load*.c)) $(call libs,load)
-	$(CC) $(CFLAGS) $^ -o $@ $(call links,load) $(LIBS_load)
+$(B)/libload.a: $(call objs,$(wildcard bench/load_*.c))
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(B)/sluice-load: $(B)/bench/load.o $(call libs,bench)
+	$(CC) $(CFLAGS) $^ -o $@ $(call links,bench)
 
 $(B)/bench-floor: $(B)/bench/floor.o $(call libs,base)
 	$(CC) $(CFLAGS) $^ -o $@ -lIPSec_MB -lsrtp2 $(call links,base)

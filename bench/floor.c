@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bench/floor.c — what forwarding costs at least on this machine: a bare loop that writes a header,
- * seals in batches through ipsec-mb and sends by UDP GSO. No sessions, no feedback, no clock, no
- * receiving. Same packets as the fanout scenario: bursts whose smaller packets come first, made
- * equal by RTP padding. A child on another core receives without UDP_GRO, as sluice-load does, and
- * deciphers one packet in a thousand with libsrtp2. The loop waits (asleep, so without cost) while
- * the child is behind.
- * Prints a line of JSON. */
+ * bench/floor.c — what forwarding costs at least on this machine: a bare loop that writes a
+ * header, seals in batches through ipsec-mb and sends by UDP GSO. No sessions, no feedback, no
+ * clock, no receiving. Same packets as the fanout scenario: bursts whose smaller packets come
+ * first, made equal by RTP padding. A child on another core receives without UDP_GRO, as
+ * sluice-load does, and deciphers one packet in a thousand with libsrtp2. The loop waits (asleep,
+ * so without cost) while the child is behind. Prints a line of JSON. */
 #include "core/base/base.h"
 #include "core/base/bytes.h"
 #include <arpa/inet.h>

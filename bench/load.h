@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bench/load.h — sluice-load, a load generator: publishers and subscribers that speak real ICE, DTLS
- * and SRTP through this project's engines, over one UDP socket each.
+ * bench/load.h — sluice-load, a load generator: publishers and subscribers that speak real ICE,
+ * DTLS and SRTP through this project's engines, over one UDP socket each.
  * What:      load.c        options, scenario, the loop, commands and the report;
  *            load_peer.c   one peer: socket, ICE, DTLS, keys, RTCP;
  *            load_media.c  sources (bursts of packets) and sinks (counting, checking, latency);
@@ -8,12 +8,14 @@
  *            load_http.c   HTTP requests without waiting;
  *            load_whip.c   signalling by WHIP and WHEP; load_janus.c by the videoroom's HTTP API;
  *            load_stat.c   histograms and the result as JSON.
- * Checks:    every packet is counted by its RTP header (loss, repetition, order), which is in clear.
- *            One in `stride` is deciphered by libsrtp2 and compared byte for byte with what was sent.
+ * Checks:    every packet is counted by its RTP header (loss, repetition, order), which is in
+ *            clear. One in `stride` is deciphered by libsrtp2 and compared byte for byte with what
+ *            was sent.
  * Latency:   from the clock read before the sendmmsg() that carries a publisher's packet to the
  *            kernel's stamp of its arrival at a subscriber's socket: neither this program's
- *            encryption nor its waiting counts. A subscriber's numbers differ from the publisher's by
- *            a constant, learned and verified by the deciphered packets; so every packet has one.
+ *            encryption nor its waiting counts. A subscriber's numbers differ from the publisher's
+ *            by a constant, learned and verified by the deciphered packets; so every packet has
+ *            one.
  * Sockets:   without UDP_GRO: a receiver that merges spares the sender the kernel's cutting, and so
  *            flatters it.
  * Threads:   one, and the one of load_hand.c. Memory: nothing is allocated per packet.
@@ -184,6 +186,7 @@ struct load {
 	int epoll, stdin_flags;
 	struct sl_rng rng;
 	struct sl_cert *cert;
+	struct sl_srtp_mgr *mgr;
 	struct load_peer **peers;
 	unsigned peer_count, peer_cap;
 	struct load_source **sources;

@@ -356,6 +356,8 @@ static void take_keys(struct load_peer *p)
 		load_peer_failed(p->load, p, "its keys cannot be used");
 		return;
 	}
+	sl_srtp_key_bind(p->tx_key, p->load->mgr);
+	sl_srtp_key_bind(p->rx_key, p->load->mgr);
 	p->state = LOAD_CONNECTED;
 	p->connected_us = p->load->now_us;
 	p->report_us = p->load->now_us + sl_rng_u32(&p->load->rng) % REPORT_US;
