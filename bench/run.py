@@ -32,6 +32,8 @@ FULL = 0.97             # of the core: saturated
 GENERATOR_FULL = 0.92
 LATE_US = 3000          # p99 by which the generator's bursts may be late
 FOREIGN = 0.05          # of the server's core, by other programs: the machine is not quiet
+STARVED_US = 10000      # a generator later than this has no time
+SMOKE_TRIES = 3
 START_PPS = {'sluice': 60000, 'janus': 12000, 'janus-1': 20000}
 
 
@@ -74,7 +76,8 @@ class Bench:
         return o
 
     def joined(self, name, path, n, extra=()):
-        """A server with everybody in it: (server, load, resident bytes before)."""
+        """A server with everybody in it: (server, load, resident bytes before,
+        subscribers who do not get everything)."""
         server = self.start_server(name)
         load = None
         try:
@@ -83,8 +86,8 @@ class Bench:
             load = Load(self.build, server, path, n, self.load_core, self.log, extra)
             silent = load.wait('ready', 120)['silent']
             if silent:
-                say(f'    {name} N={n}: {silent} subscribers get nothing yet')
-            return server, load, before
+                say(f'    {name} N={n}: {silent} subscribers do not get every track')
+            return server, load, before, silent
         except BaseException:
             if load:
                 load.end()
@@ -115,11 +118,11 @@ def figures(o, n, steady=True):
 
 
 def measure_fixed(bench, name, path, scenario, n):
-    server, load, before = bench.joined(name, path, n)
+    server, load, before, silent = bench.joined(name, path, n)
     try:
         time.sleep(WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n)
+        f = figures(o, n) | {'silent': silent}
         f['rss_per_subscriber'] = (o['rss'] - before) / n
         return f
     finally:
@@ -147,7 +150,7 @@ def measure_saturate(bench, name, path, scenario, n):
         return measure_floor(bench, n)
     start = START_PPS[name] / n
     known = bench.saturation.get((name, n))
-    server, load, before = bench.joined(name, path, n)
+    server, load, before, silent = bench.joined(name, path, n)
     try:
         if not known:
             known = bench.saturation[name, n] = search(bench, server, load, n, start)
@@ -155,7 +158,7 @@ def measure_saturate(bench, name, path, scenario, n):
         load.say(f'rate video {NEAR * known[0]:.0f}')
         time.sleep(WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n)
+        f = figures(o, n) | {'silent': silent}
         f['saturation_pps'] = known[0] * n
         f['limit'] = known[1]
         f['rss_per_subscriber'] = (o['rss'] - before) / n
@@ -181,14 +184,14 @@ def measure_floor(bench, n):
 
 def measure_churn(bench, name, path, scenario, n):
     """The same media without and with N joins per second: what a join costs and disturbs."""
-    server, load, _ = bench.joined(name, path, n, ['--churn', '0'])
+    server, load, _, silent = bench.joined(name, path, n, ['--churn', '0'])
     try:
         time.sleep(WARM_UP_S)
         quiet = bench.window(server, load, bench.args.seconds)
         load.say(f'churn {n}')
         time.sleep(2 * WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n, steady=False)
+        f = figures(o, n, steady=False) | {'silent': silent}
         f['joins'], f['refused'], f['failed'] = o['joins'], o['refused'], o['failed']
         media = quiet['cpu_us_per_packet'] * o['received'] / 1e6
         f['cpu_ms_per_join'] = (o['cpu_s'] - media) * 1e3 / max(1, o['joins'])
@@ -199,14 +202,14 @@ def measure_churn(bench, name, path, scenario, n):
 
 
 def measure_memory(bench, name, path, scenario, n):
-    server, load, before = bench.joined(name, path, n)
+    server, load, before, silent = bench.joined(name, path, n)
     try:
         time.sleep(3 * WARM_UP_S)
         idle = process_rss(server.pid)
         load.say(f'rate video {scenario["busy_video_pps"]}')
         time.sleep(WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n)
+        f = figures(o, n) | {'silent': silent}
         f['rss_idle_per_subscriber'] = (idle - before) / n
         f['rss_per_subscriber'] = (o['rss'] - before) / n
         return f
@@ -260,6 +263,8 @@ def summary(rounds):
         notes.append('the generator was the limit')
     if any(r.get('foreign_cpu', 0) > FOREIGN for r in rounds):
         notes.append('other programs used the core')
+    if any(r.get('silent') for r in rounds):
+        notes.append('some got not every track')
     out['notes'] = notes
     return out
 
@@ -377,13 +382,26 @@ def smoke_point(bench, path, scenario, n):
                                     ('joins_per_s', '--churn'))
              if key in small for x in (flag, str(small[key]))]
     subscribers = small.get('subscribers', n)
-    server, load, _ = bench.joined('sluice', path, n, extra)
+    server, load, _, silent = bench.joined('sluice', path, n, extra)
     try:
         o = bench.window(server, load, 3 if 'joins_per_s' in small else 1.5, 'drain')
     finally:
         load.end()
         server.end()
-    return smoke_faults(o, subscribers, scenario)
+    faults = smoke_faults(o, subscribers, scenario)
+    if silent:
+        faults.append(f'{silent} subscribers did not get every track')
+    starved = o['late_us']['p99'] > STARVED_US and not o['bad'] and not o['duplicates']
+    return faults, starved
+
+
+def smoke_fairly(bench, path, scenario, n):
+    """A server without time sheds video, as it should: then the point says nothing, and is run again."""
+    for _ in range(SMOKE_TRIES):
+        faults, starved = smoke_point(bench, path, scenario, n)
+        if not faults or not starved:
+            break
+    return faults
 
 
 def smoke(bench):
@@ -392,7 +410,7 @@ def smoke(bench):
         path, scenario = bench.scenario(name)
         for n in scenario['smoke']['sizes']:
             try:
-                faults = smoke_point(bench, path, scenario, n)
+                faults = smoke_fairly(bench, path, scenario, n)
             except BenchError as e:
                 faults = [str(e)]
             passed, failed = passed + (not faults), failed + bool(faults)
