@@ -343,7 +343,7 @@ async function showNumbers() {
 	$('n-received').textContent = rate(s.receiveBps);
 	$('n-loss').textContent = percent(loss);
 	$('n-loss').title = `up ${percent(s.sendLoss)}, down ${percent(s.receiveLoss)}`;
-	$('n-rtt').textContent = s.rttMs === null ? '–' : `${Math.round(s.rttMs)} ms`;
+	$('n-rtt').textContent = s.rttMs === null ? '–' : `${Math.max(1, Math.round(s.rttMs))} ms`;
 }
 
 function invite() {
@@ -401,7 +401,7 @@ function start() {
 	$('share').onclick = share;
 	$('share').hidden = !navigator.mediaDevices?.getDisplayMedia;
 	$('tune').onclick = openDialog;
-	$('dialog').onclose = () => document.querySelector('.mirror-box').append($('devices'));
+	$('dialog').onclose = () => $('setup').append($('devices'));
 	$('leave').onclick = leave;
 	$('invite').onclick = invite;
 	$('hear').onclick = () => {

@@ -11,6 +11,7 @@ const $ = (id) => document.getElementById(id);
 const count = (v) => (v >= 99_950 ? `${Math.round(v / 1000)}k` : v >= 9_995 ? `${(v / 1000).toFixed(1)}k` : String(Math.round(v)));
 const rate = (bps) => (bps >= 999_500 ? `${(bps / 1e6).toFixed(1)} Mb/s` : `${Math.round(bps / 1000)} kb/s`);
 const percent = (part) => `${(part * 100).toFixed(part > 0 && part < 0.01 ? 2 : 1)} %`;
+const milliseconds = (ms) => (ms < 0.5 ? 'under 1 ms' : `${Math.round(ms)} ms`);
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 
@@ -201,18 +202,21 @@ function makeSession(s) {
 	return card;
 }
 
+// Causes that nobody needs to mend (docs/rest.md).
+const IN_ORDER = new Set(['well', 'connecting', 'capped', 'muted', 'nobody_sends', 'waiting_for_keyframe', 'closed', 'closed_by_peer']);
 const titleOf = (s) => s.participant || (s.plays ? `player of ${s.plays}` : 'player');
 
 function showSession(card, s, tracks, inRoom) {
 	const st = s.statistics;
 	card.dataset.state = s.state;
+	card.classList.toggle('trouble', !!s.diagnosis && !IN_ORDER.has(s.diagnosis.cause));
 	text(card.querySelector('h3'), titleOf(s));
 	text(card.querySelector('.via'), { whip: 'WHIP', whep: 'WHEP', join: 'joined' }[s.via] || s.via);
 	const facts = [s.state, ...(inRoom ? [] : [`room ${s.room}`]), `loop ${s.loop}`, duration(s.age)];
 	if (st)
 		facts.push(`in ${rate(st.incomingBitrate)}`, `out ${rate(st.outgoingBitrate)}`);
 	if (st && st.currentRoundTripTime !== null)
-		facts.push(`round trip ${Math.round(st.currentRoundTripTime * 1000)} ms`);
+		facts.push(`round trip ${milliseconds(st.currentRoundTripTime * 1000)}`);
 	text(card.querySelector('.facts'), facts.join(' · '));
 	text(card.querySelector('.sentence'), s.diagnosis ? s.diagnosis.sentence : s.ended || '');
 	card.querySelector('.kick').hidden = s.state === 'closed';

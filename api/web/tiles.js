@@ -5,17 +5,19 @@ import { hue } from './synthetic.js';
 const TILES_MAX = 25;
 const GAP_PX = 8;
 const PICTURE = 16 / 9;
-const WIDEST = 1.95, NARROWEST = 1;      // a tile's shape; pictures are cropped to it
+const WIDEST = 1.95;                     // a tile's shape; pictures are cropped to it
+const NARROWEST = { wide: 1.3, upright: 1 };
 
 /** The largest tiles of which n fit into w × h: {cols, w, h}. */
 export function arrange(n, w, h, gap = GAP_PX) {
+	const narrowest = w > h ? NARROWEST.wide : NARROWEST.upright;
 	let best = { cols: 1, w: 0, h: 0, area: 0 };
 	for (let cols = 1; cols <= n; cols++) {
 		const rows = Math.ceil(n / cols);
 		let tw = (w - gap * (cols - 1)) / cols;
 		let th = (h - gap * (rows - 1)) / rows;
 		tw = Math.min(tw, th * WIDEST);
-		th = Math.min(th, tw / NARROWEST);
+		th = Math.min(th, tw / narrowest);
 		const seen = Math.min(tw / th, PICTURE) / PICTURE;
 		const area = tw * th * (0.5 + 0.5 * seen);
 		if (tw > 0 && th > 0 && area > best.area)
@@ -160,7 +162,7 @@ export class Stage {
 
 	mark() {
 		for (const [key, tile] of this.tiles) {
-			const speaks = tile.name === this.speaker && !tile.now.screen && !tile.now.silent;
+			const speaks = tile.name === this.speaker && !tile.now.screen && !tile.now.silent && this.tiles.size > 1;
 			tile.element.classList.toggle('speaks', speaks);
 			tile.find('speaking').toggleAttribute('hidden', !speaks);
 			tile.find('pin').setAttribute('aria-pressed', String(this.pinned === key));
