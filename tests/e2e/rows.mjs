@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rows: what is joined with what, and what must come out. Each has a server of its own.
-import { createServer } from 'node:http';
-import { once } from 'node:events';
 import { missingBrowser } from './lib/browser.mjs';
+import { foreignPage } from './lib/foreign.mjs';
 import { missingPeer } from './lib/peer.mjs';
 import { run } from './lib/process.mjs';
 import { until } from './lib/wait.mjs';
@@ -96,15 +95,6 @@ async function farEnd(card) {
 	const stats = await window.sluice.page[card].pc.getStats();
 	const used = [...stats.values()].find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
 	return stats.get(used.remoteCandidateId).address;
-}
-
-// A page of another origin: nothing but the two lines that a stranger's page would have.
-async function foreignPage(t) {
-	const server = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<!DOCTYPE html><title>elsewhere</title>'));
-	server.listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	t.defer(() => server.close());
-	return `http://127.0.0.1:${server.address().port}`;
 }
 
 async function publishFromAfar(t, token) {

@@ -8,7 +8,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { closeBrowsers } from './lib/browser.mjs';
 import { Row } from './lib/row.mjs';
-import { rows } from './rows.mjs';
+import { rows as sessionRows } from './rows.mjs';
+import { rows as consoleRows } from './rows-console.mjs';
+
+const rows = [...sessionRows, ...consoleRows];
 
 const here = dirname(fileURLToPath(import.meta.url));
 

@@ -2,6 +2,7 @@
 // One row of the table: its server, its tabs and peers, and their end, however the row ends.
 import { Tab } from './browser.mjs';
 import { Peer } from './peer.mjs';
+import { Person } from './person.mjs';
 import { Server } from './server.mjs';
 import { seconds, within } from './wait.mjs';
 
@@ -30,8 +31,18 @@ export class Row {
 		return tab;
 	}
 
-	async peer(kind, what) {
-		const peer = await Peer.start(kind, what, `${this.sluice.url}/${what === 'publish' ? 'whip' : 'whep'}/${encodeURIComponent(this.room)}`);
+	// Somebody at the console, not yet in the room.
+	async person(kind, name, query) {
+		const person = await Person.open(kind, this.sluice.url, this.room, name, query);
+		this.tabs.push(person.tab);
+		return person;
+	}
+
+	// By WHIP or WHEP. `name`: the publisher's own, or of whom is played.
+	async peer(kind, what, name) {
+		const publishes = what === 'publish';
+		const room = `${this.sluice.url}/${publishes ? 'whip' : 'whep'}/${encodeURIComponent(this.room)}`;
+		const peer = await Peer.start(kind, what, !name ? room : `${room}${publishes ? '?participant=' : '/'}${encodeURIComponent(name)}`);
 		this.peers.push(peer);
 		return peer;
 	}
@@ -44,7 +55,7 @@ export class Row {
 	async run() {
 		let error = null;
 		try {
-			await within('the row', this.row.run(this), seconds(ROW_S));
+			await within('the row', this.row.run(this), seconds(this.row.limitS || ROW_S));
 		} catch (e) {
 			error = e;
 		}

@@ -29,6 +29,15 @@ export class Server {
 		return server;
 	}
 
+	// A request to the REST API, as a back end makes it.
+	async rest(method, path, body) {
+		const response = await fetch(`${this.url}/v1/${path}`, { method, ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }) });
+		const text = await response.text();
+		if (!response.ok)
+			throw new Error(`${method} ${path}: ${response.status} ${text}`);
+		return text && JSON.parse(text);
+	}
+
 	// All counters and gauges, loops added up: name → value.
 	async metrics() {
 		const text = await (await fetch(`${this.url}/metrics`)).text();

@@ -22,11 +22,17 @@ def say(what):
     print(json.dumps(what), flush=True)
 
 
-def request(method, url, body=None):
+def request(method, url, body=None, tries=30):
     headers = {"Content-Type": "application/sdp"} if body else {}
     asked = urllib.request.Request(url, data=body, method=method, headers=headers)
-    with urllib.request.urlopen(asked) as response:
-        return response.status, response.headers, response.read().decode()
+    try:
+        with urllib.request.urlopen(asked) as response:
+            return response.status, response.headers, response.read().decode()
+    except urllib.error.HTTPError as error:
+        if error.code != 503 or tries == 1:
+            raise
+    time.sleep(1)  # it takes nobody for a moment, as on a crowded machine
+    return request(method, url, body, tries - 1)
 
 
 class Paced(MediaStreamTrack):
