@@ -272,6 +272,7 @@ struct api_session {
 	/* owned */
 	struct api_track *tracks;       /* published ones and subscriptions, in order of their making */
 	size_t track_count, track_cap;
+	size_t publish_first, publish_end;      /* where the published ones lie among them */
 	struct api_slot *slots;         /* of a player */
 	struct api_feed_text *feed;     /* statistics for readers of events */
 	size_t feed_count;

@@ -167,12 +167,12 @@ uint32_t api_room_count(const struct api_room *r)
 
 /* ================= who plays whom ================= */
 
-/* The n-th track of a kind that core has, or NULL. */
-static struct api_track *track_at(struct api_session *s, bool publish, enum sl_kind kind,
-				  unsigned unit)
+/* The n-th published track of a kind that core has, or NULL. These few are looked for by each player
+ * of a full room: not among all those that their owner plays. */
+static struct api_track *track_at(struct api_session *s, enum sl_kind kind, unsigned unit)
 {
-	for (size_t i = 0; i < s->track_count; i++)
-		if (s->tracks[i].id && s->tracks[i].publish == publish &&
+	for (size_t i = s->publish_first; i < s->publish_end; i++)
+		if (s->tracks[i].id && s->tracks[i].publish &&
 		    s->tracks[i].kind == kind && s->tracks[i].unit == unit)
 			return &s->tracks[i];
 	return NULL;
@@ -180,7 +180,7 @@ static struct api_track *track_at(struct api_session *s, bool publish, enum sl_k
 
 static bool has_unit(struct api_session *pub, unsigned unit)
 {
-	return track_at(pub, true, SL_AUDIO, unit) || track_at(pub, true, SL_VIDEO, unit);
+	return track_at(pub, SL_AUDIO, unit) || track_at(pub, SL_VIDEO, unit);
 }
 
 /* Above every unit that it publishes. */
@@ -188,19 +188,30 @@ static unsigned units(const struct api_session *pub)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; i < pub->track_count; i++)
+	for (size_t i = pub->publish_first; i < pub->publish_end; i++)
 		if (pub->tracks[i].publish && pub->tracks[i].id)
 			n = SL_MAX(n, pub->tracks[i].unit + 1U);
 	return n;
 }
 
-static bool takes(struct api_session *player, size_t slot, struct api_session *pub, unsigned unit)
+/* What core has, as bits by kind: of a publisher's unit, and of each slot of a player. */
+static unsigned kinds_of_unit(struct api_session *pub, unsigned unit)
 {
-	for (int k = 0; k < SL_KIND_COUNT; k++)
-		if (track_at(player, false, (enum sl_kind)k, (unsigned)slot) &&
-		    track_at(pub, true, (enum sl_kind)k, unit))
-			return true;
-	return false;
+	unsigned kinds = 0;
+
+	for (unsigned k = 0; k < SL_KIND_COUNT; k++)
+		kinds |= track_at(pub, (enum sl_kind)k, unit) ? 1U << k : 0;
+	return kinds;
+}
+
+static void kinds_of_slots(const struct api_session *player, uint8_t kinds[UINT8_MAX + 1])
+{
+	for (size_t i = 0; i < player->track_count; i++) {
+		const struct api_track *t = &player->tracks[i];
+
+		if (!t->publish && t->id)
+			kinds[t->unit] |= (uint8_t)(1U << t->kind);
+	}
 }
 
 static bool may_play(const struct api_session *player, const struct api_session *pub)
@@ -219,10 +230,13 @@ static bool shown(const struct api_session *player, uint64_t publisher, unsigned
 }
 
 /* Into the first free slot that can take something of it. */
-static void place(struct api_session *player, struct api_session *pub, unsigned unit)
+static void place(struct api_session *player, const uint8_t slot_kinds[UINT8_MAX + 1],
+		  struct api_session *pub, unsigned unit)
 {
+	unsigned kinds = kinds_of_unit(pub, unit);
+
 	for (size_t i = 0; i < player->slot_count; i++)
-		if (!player->slots[i].publisher && takes(player, i, pub, unit)) {
+		if (!player->slots[i].publisher && slot_kinds[i] & kinds) {
 			player->slots[i] = (struct api_slot){.publisher = pub->tag,
 							     .unit = (uint8_t)unit};
 			return;
@@ -232,6 +246,9 @@ static void place(struct api_session *player, struct api_session *pub, unsigned 
 /* Who has a slot keeps it; who has none gets one in order of joining. */
 static void fill_slots(struct sl_api *api, struct api_session *player, const struct api_room *r)
 {
+	uint8_t slot_kinds[UINT8_MAX + 1] = {0};
+
+	kinds_of_slots(player, slot_kinds);
 	player->wanted = 0;
 	for (size_t i = 0; i < player->slot_count; i++) {
 		struct api_slot *slot = &player->slots[i];
@@ -250,7 +267,7 @@ static void fill_slots(struct sl_api *api, struct api_session *player, const str
 				continue;
 			player->wanted++;
 			if (!shown(player, pub->tag, unit))
-				place(player, pub, unit);
+				place(player, slot_kinds, pub, unit);
 		}
 	}
 }
@@ -291,7 +308,7 @@ static uint64_t wanted_by(struct sl_api *api, struct api_session *player, const 
 {
 	const struct api_slot *slot = t->publish ? NULL : &player->slots[t->unit];
 	struct api_session *pub = slot ? api_session_by_tag(api, slot->publisher) : NULL;
-	const struct api_track *source = pub ? track_at(pub, true, t->kind, slot->unit) : NULL;
+	const struct api_track *source = pub ? track_at(pub, t->kind, slot->unit) : NULL;
 
 	return source ? source->id : 0;
 }

@@ -122,6 +122,11 @@ struct api_track *api_session_add_track(struct sl_api *api, struct api_session *
 			unit++;
 	if (!publish && !room_for_slot(s, unit))
 		return NULL;
+	if (publish) {
+		if (s->publish_end == 0)
+			s->publish_first = s->track_count;
+		s->publish_end = s->track_count + 1;
+	}
 	t = &s->tracks[s->track_count++];
 	*t = (struct api_track){.publish = publish, .kind = kind, .unit = unit};
 	make_id(api, t->public_id);
@@ -136,6 +141,7 @@ void api_session_name_track(struct sl_api *api, struct api_track *t)
 void api_session_drop_tracks(struct api_session *s, size_t n)
 {
 	s->track_count -= SL_MIN(n, s->track_count);
+	s->publish_end = SL_MIN(s->publish_end, s->track_count);
 }
 
 /* Its place in the table goes back; nothing refers to it any more. */
