@@ -269,7 +269,8 @@ void media_send(struct person *p)
 
 	if (!path)
 		return;
-	send_report(p, path);
+	if (world.now_us / SL_SEC % 2 == 0)
+		send_report(p, path);
 	for (size_t i = 0; i < p->line_count; i++) {
 		struct line *l = &p->lines[i];
 

@@ -292,6 +292,11 @@ TEST(a_hundred_people_come_and_go_for_an_hour_and_nothing_is_left)
 	/* Each of the things that can be done was done. */
 	for (size_t i = 0; HOUR_S == 3600 && i < SL_COUNT(deeds); i++)
 		CHECK(did[i] > 0);
+	CHECK(HOUR_S < 3600 || world.closes[JOIN_CLOSE_LEFT] > 0);
+	CHECK(HOUR_S < 3600 || world.closes[JOIN_CLOSE_ENDED] > 0);
+	/* Nobody was put off: no loop and no queue was ever full. */
+	CHECK_EQ(world.closes[JOIN_CLOSE_RETRY], 0);
+	CHECK_EQ(world.errors_busy, 0);
 }
 
 TEST(the_same_seed_is_the_same_run)
