@@ -38,7 +38,8 @@ enum {
 	SLOT = 2048,
 	SUBSCRIBERS_MAX = 4000,
 	BEHIND = 512, /* packets per subscriber that may be under way */
-	CHECK_EVERY = 997
+	CHECK_EVERY = 997,
+	POLL_US = 500
 };
 
 struct dest {
@@ -401,10 +402,13 @@ static void receive(const int *fds)
 		epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &ev[0]);
 	}
 	while (!SL_LOAD(&tally->stop)) {
-		int n = epoll_wait(ep, ev, 64, 50);
+		int n = epoll_wait(ep, ev, 64, 0);
 
 		for (int i = 0; i < n; i++)
 			take_all(fds[ev[i].data.u32], ev[i].data.u32);
+		/* As sluice-load: the sender shall not pay for wake-ups. */
+		if (n < 64)
+			usleep(POLL_US);
 	}
 }
 
@@ -441,7 +445,7 @@ static uint64_t run_for(int fd, struct batch *b, double seconds, uint64_t *sent)
 		*sent += fan_out(fd, b, ts += 3000);
 		while (*sent - SL_LOAD(&tally->received) > (uint64_t)dest_count * BEHIND &&
 		       now_s(CLOCK_MONOTONIC) < end)
-			usleep(500);
+			usleep(POLL_US);
 	}
 	return *sent - before;
 }

@@ -18,6 +18,7 @@
 enum {
 	EVENTS = 32,
 	SCAN_US = 1000,
+	POLL_US = 500,
 	DRAIN_US = 300000,
 	PROGRESS_US = 5000000,
 	PATIENCE_US = 10000000,
@@ -202,9 +203,6 @@ void load_peer_failed(struct load *l, struct load_peer *p, const char *why)
 		l->window.failed++;
 	if (p->state != LOAD_CONNECTED)
 		l->pending--;
-	/* Refused, and meant to stay: another will try. */
-	if (!why && !p->passing && !p->publisher)
-		l->started_subscribers--;
 	load_peer_end(p);
 }
 
@@ -265,9 +263,10 @@ static void progress(struct load *l)
 	if (l->ready_told || l->now_us < l->progress_us)
 		return;
 	if (l->progress_us)
-		load_say("%u of %u publishers, %u of %u subscribers are there, %u get all tracks",
+		load_say("%u of %u publishers, %u of %u subscribers are there, %u get all tracks; "
+			 "%llu refused",
 			 l->publishers_up, l->conf.publishers, l->subscribers_up,
-			 l->conf.subscribers, playing(l));
+			 l->conf.subscribers, playing(l), (unsigned long long)l->window.refused);
 	l->progress_us = l->now_us + PROGRESS_US;
 }
 
@@ -283,6 +282,8 @@ static void maybe_ready(struct load *l)
 	o = cJSON_CreateObject();
 	cJSON_AddStringToObject(o, "event", "ready");
 	cJSON_AddNumberToObject(o, "silent", silent);
+	cJSON_AddNumberToObject(o, "join_p50_us", load_hist_us(&l->window.join, .5));
+	cJSON_AddNumberToObject(o, "join_p99_us", load_hist_us(&l->window.join, .99));
 	tell(o);
 }
 
@@ -481,12 +482,29 @@ static void dispatch(struct load *l, struct load_watch *w)
 	}
 }
 
+/* Once media flows, sockets are looked at every half millisecond instead of being waited for: a
+ * sender on this machine would pay for each wake-up, which it does not for a receiver elsewhere.
+ * The kernel's stamps keep the time of arrival. */
+static int wait_some(struct load *l, struct epoll_event *ev)
+{
+	static int last;
+	int64_t wait_us = last == EVENTS ? 0 : SL_MAX(next_due_us(l) - l->now_us, 0);
+	struct timespec ts = {.tv_sec = wait_us / SL_SEC, .tv_nsec = wait_us % SL_SEC * 1000};
+
+	if (l->ready_told) {
+		ts = (struct timespec){.tv_nsec = SL_MIN(wait_us, POLL_US) * 1000};
+		if (wait_us > 0)
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+		ts.tv_nsec = 0;
+	}
+	last = epoll_pwait2(l->epoll, ev, EVENTS, &ts, NULL);
+	return last;
+}
+
 static void turn(struct load *l)
 {
 	struct epoll_event ev[EVENTS];
-	int64_t wait_us = SL_MAX(next_due_us(l) - l->now_us, 0);
-	struct timespec ts = {.tv_sec = wait_us / SL_SEC, .tv_nsec = wait_us % SL_SEC * 1000};
-	int n = epoll_pwait2(l->epoll, ev, EVENTS, &ts, NULL);
+	int n = wait_some(l, ev);
 
 	update_clock(l);
 	run_sources(l);

@@ -174,7 +174,7 @@ struct load_peer {
 	struct sl_srtp_rx rtcp_window;
 	int64_t due_us, report_us, feedback_us;
 	int64_t asked_us, answered_us, connected_us, first_us;
-	int64_t leave_us;
+	int64_t leave_us, retry_us;
 	char location[160];             /* WHIP: path of the session */
 	uint64_t handle;                /* janus */
 	bool attached;
@@ -204,7 +204,8 @@ struct load {
 	bool signalling_ready, ready_told, stopping;
 	uint64_t check_count, check_stride;
 	double next_join_us;
-	int64_t scan_us, progress_us, up_us;    /* up_us: when the last peer connected */
+	int64_t scan_us, progress_us;
+	int64_t up_us;                  /* when the last peer connected */
 	uint64_t gone_drops;            /* of peers that left */
 	struct load_window window;
 	int64_t window_end_us;          /* SL_NEVER: none */
@@ -218,7 +219,7 @@ void load_fail(struct load *l, const char *fmt, ...) SL_PRINTF(2, 3);
 void load_say(const char *fmt, ...) SL_PRINTF(1, 2);
 int64_t load_wall_ns(void);
 int load_watch(struct load *l, struct load_watch *w, enum load_kind kind, int fd, uint32_t events);
-/* A peer has its media path, or never will; a join was refused. */
+/* A peer has its media path, or never will. why NULL: one that comes and goes was refused. */
 void load_peer_connected(struct load *l, struct load_peer *p);
 void load_peer_failed(struct load *l, struct load_peer *p, const char *why);
 

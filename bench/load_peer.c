@@ -92,7 +92,7 @@ struct load_peer *load_peer_new(struct load *l, bool publisher)
 	p->load = l;
 	p->publisher = publisher;
 	p->watch.fd = -1;
-	p->due_us = p->report_us = p->feedback_us = p->leave_us = SL_NEVER;
+	p->due_us = p->report_us = p->feedback_us = p->leave_us = p->retry_us = SL_NEVER;
 	p->rtcp_ssrc = sl_rng_u32(&l->rng) | 1;
 	p->asked_us = l->now_us;
 	if (open_socket(p) < 0 || start_ice(p) < 0) {
@@ -117,7 +117,7 @@ void load_peer_end(struct load_peer *p)
 	if (p->watch.fd >= 0)
 		close(p->watch.fd);
 	p->watch.fd = -1;
-	p->due_us = p->report_us = p->feedback_us = p->leave_us = SL_NEVER;
+	p->due_us = p->report_us = p->feedback_us = p->leave_us = p->retry_us = SL_NEVER;
 	p->state = LOAD_GONE;
 }
 
@@ -296,7 +296,7 @@ static void set_due(struct load_peer *p)
 	if (p->state == LOAD_GONE)
 		return;
 	due_us = SL_MIN(due_us, sl_ice_deadline_us(p->ice));
-	due_us = SL_MIN(due_us, p->leave_us);
+	due_us = SL_MIN(due_us, SL_MIN(p->leave_us, p->retry_us));
 	if (p->hand)
 		due_us = SL_MIN(due_us, load_hand_deadline_us(p->hand));
 	p->due_us = due_us;
@@ -599,6 +599,11 @@ void load_peer_tick(struct load_peer *p)
 		report(p);
 	if (p->feedback_us <= now_us)
 		feedback(p);
+	if (p->retry_us <= now_us) {
+		p->retry_us = SL_NEVER;
+		p->asked_us = now_us;
+		load_signalling(p->load)->join(p);
+	}
 	if (p->leave_us <= now_us) {
 		p->leave_us = SL_NEVER;
 		load_signalling(p->load)->leave(p);

@@ -4,7 +4,7 @@
 #include "bench/load.h"
 #include "core/base/mem.h"
 
-enum { ARENA = 1 << 20, MLINES = 60 };
+enum { ARENA = 1 << 20, MLINES = 60, RETRY_US = 500000 };
 
 void load_ours(struct load_peer *p, struct sl_sdp_ours *ours, struct sl_sdp_cand *cand,
 	       char port_text[16])
@@ -125,7 +125,10 @@ static void on_answer(void *arg, int status, const char *head, const char *body,
 		return;
 	if (status == 503) {
 		l->window.refused++;
-		load_peer_failed(l, p, NULL);
+		if (p->passing)
+			load_peer_failed(l, p, NULL);
+		else
+			p->retry_us = p->due_us = l->now_us + RETRY_US;
 		return;
 	}
 	if (status != 201) {

@@ -77,17 +77,18 @@ class Bench:
 
     def joined(self, name, path, n, extra=()):
         """A server with everybody in it: (server, load, resident bytes before,
-        subscribers who do not get everything)."""
+        what `ready` says)."""
         server = self.start_server(name)
         load = None
         try:
             time.sleep(0.3)
             before = process_rss(server.pid)
             load = Load(self.build, server, path, n, self.load_core, self.log, extra)
-            silent = load.wait('ready', 120)['silent']
+            ready = load.wait('ready', 120)
+            silent = ready['silent']
             if silent:
                 say(f'    {name} N={n}: {silent} subscribers do not get every track')
-            return server, load, before, silent
+            return server, load, before, ready
         except BaseException:
             if load:
                 load.end()
@@ -105,12 +106,14 @@ def cores(args):
 
 # ---- methods: each runs one point once, and returns a dict of figures ----
 
-def figures(o, n, steady=True):
+def figures(o, n, ready, steady=True):
     keep = ('cpu_us_per_packet', 'pps', 'server_cpu', 'foreign_cpu', 'generator_cpu',
             'generator_limit', 'received', 'lost', 'duplicates', 'reordered', 'bad', 'checked',
             'latency_us', 'late_us', 'join_us', 'generator_drops', 'nacked')
     f = {k: o[k] for k in keep if k in o}
     f['n'] = n
+    f['silent'] = ready['silent']
+    f['join_first_us'] = {k: ready[f'join_{k}_us'] for k in ('p50', 'p99')}
     # Also what a server left out without a gap; a little is always under way.
     missing = o['sent'] * n * (1 - IN_FLIGHT) - o['received'] if steady else 0
     f['loss'] = max(o['lost'], missing, 0) / max(1, o['lost'] + o['received'])
@@ -118,11 +121,11 @@ def figures(o, n, steady=True):
 
 
 def measure_fixed(bench, name, path, scenario, n):
-    server, load, before, silent = bench.joined(name, path, n)
+    server, load, before, ready = bench.joined(name, path, n)
     try:
         time.sleep(WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n) | {'silent': silent}
+        f = figures(o, n, ready)
         f['rss_per_subscriber'] = (o['rss'] - before) / n
         return f
     finally:
@@ -150,7 +153,7 @@ def measure_saturate(bench, name, path, scenario, n):
         return measure_floor(bench, n)
     start = START_PPS[name] / n
     known = bench.saturation.get((name, n))
-    server, load, before, silent = bench.joined(name, path, n)
+    server, load, before, ready = bench.joined(name, path, n)
     try:
         if not known:
             known = bench.saturation[name, n] = search(bench, server, load, n, start)
@@ -158,7 +161,7 @@ def measure_saturate(bench, name, path, scenario, n):
         load.say(f'rate video {NEAR * known[0]:.0f}')
         time.sleep(WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n) | {'silent': silent}
+        f = figures(o, n, ready)
         f['saturation_pps'] = known[0] * n
         f['limit'] = known[1]
         f['rss_per_subscriber'] = (o['rss'] - before) / n
@@ -184,14 +187,14 @@ def measure_floor(bench, n):
 
 def measure_churn(bench, name, path, scenario, n):
     """The same media without and with N joins per second: what a join costs and disturbs."""
-    server, load, _, silent = bench.joined(name, path, n, ['--churn', '0'])
+    server, load, _, ready = bench.joined(name, path, n, ['--churn', '0'])
     try:
         time.sleep(WARM_UP_S)
         quiet = bench.window(server, load, bench.args.seconds)
         load.say(f'churn {n}')
         time.sleep(2 * WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n, steady=False) | {'silent': silent}
+        f = figures(o, n, ready, steady=False)
         f['joins'], f['refused'], f['failed'] = o['joins'], o['refused'], o['failed']
         media = quiet['cpu_us_per_packet'] * o['received'] / 1e6
         f['cpu_ms_per_join'] = (o['cpu_s'] - media) * 1e3 / max(1, o['joins'])
@@ -202,14 +205,14 @@ def measure_churn(bench, name, path, scenario, n):
 
 
 def measure_memory(bench, name, path, scenario, n):
-    server, load, before, silent = bench.joined(name, path, n)
+    server, load, before, ready = bench.joined(name, path, n)
     try:
         time.sleep(3 * WARM_UP_S)
         idle = process_rss(server.pid)
         load.say(f'rate video {scenario["busy_video_pps"]}')
         time.sleep(WARM_UP_S)
         o = bench.window(server, load, bench.args.seconds)
-        f = figures(o, n) | {'silent': silent}
+        f = figures(o, n, ready)
         f['rss_idle_per_subscriber'] = (idle - before) / n
         f['rss_per_subscriber'] = (o['rss'] - before) / n
         return f
@@ -237,6 +240,11 @@ def plan(bench):
             yield name, path, scenario, n, [s for s in wanted if n in sizes.get(s, [])]
 
 
+def joining(r):
+    """From asking to the first packet: of those who came and went, else of those who stay."""
+    return r['join_us'] if r['join_us']['count'] else r['join_first_us']
+
+
 def summary(rounds):
     """Median and spread of what the rounds measured."""
     out = {'rounds': rounds}
@@ -244,7 +252,7 @@ def summary(rounds):
             'loss': lambda r: r['loss'],
             'p50_us': lambda r: r['latency_us']['p50'], 'p99_us': lambda r: r['latency_us']['p99'],
             'p999_us': lambda r: r['latency_us']['p999'],
-            'join_p50_us': lambda r: r['join_us']['p50'], 'join_p99_us': lambda r: r['join_us']['p99'],
+            'join_p50_us': lambda r: joining(r)['p50'], 'join_p99_us': lambda r: joining(r)['p99'],
             'rss_per_subscriber': lambda r: r['rss_per_subscriber'],
             'rss_idle_per_subscriber': lambda r: r['rss_idle_per_subscriber'],
             'cpu_ms_per_join': lambda r: r['cpu_ms_per_join'],
@@ -382,15 +390,15 @@ def smoke_point(bench, path, scenario, n):
                                     ('joins_per_s', '--churn'))
              if key in small for x in (flag, str(small[key]))]
     subscribers = small.get('subscribers', n)
-    server, load, _, silent = bench.joined('sluice', path, n, extra)
+    server, load, _, ready = bench.joined('sluice', path, n, extra)
     try:
         o = bench.window(server, load, 3 if 'joins_per_s' in small else 1.5, 'drain')
     finally:
         load.end()
         server.end()
     faults = smoke_faults(o, subscribers, scenario)
-    if silent:
-        faults.append(f'{silent} subscribers did not get every track')
+    if ready['silent']:
+        faults.append(f'{ready["silent"]} subscribers did not get every track')
     starved = o['late_us']['p99'] > STARVED_US and not o['bad'] and not o['duplicates']
     return faults, starved
 
