@@ -58,4 +58,6 @@ if __name__ == "__main__":
     skipped = sum(isinstance(why, harness.Skip) for why in got.values())
     failed = sum(why is not None for why in got.values()) - skipped
     print("client: %d passed, %d failed%s" % (len(got) - failed - skipped, failed, ", %d skipped" % skipped if skipped else ""))
-    sys.exit(1 if failed or len(got) < 2 else 0)
+    sys.stdout.flush()
+    # Decoders of a test that failed may still have threads.
+    os._exit(1 if failed or len(got) < 2 else 0)

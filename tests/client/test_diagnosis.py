@@ -58,7 +58,10 @@ async def diagnosed(s, session, cause, pattern=""):
     last = []
 
     async def ask():
-        d = (await s.api.getSession(id=session, expect=200)).json["diagnosis"]
+        answer = await s.api.getSession(id=session)
+        if answer.status == 404:                # it ended while its loop was asked: what is left of it comes next
+            return None
+        d = answer.json["diagnosis"]
         heard[d["cause"]].add(d["sentence"])
         last[:] = [d]
         return d if d["cause"] == cause and re.search(pattern, d["sentence"]) else None

@@ -7,7 +7,7 @@ import resource
 
 import rest
 import web
-from harness import DEADLINE_S, Server, Skip, check, equal, join_token, server, test, until
+from harness import DEADLINE_S, Server, Skip, alone, check, equal, join_token, server, test, until
 from join import Join
 from peer import Peer
 from test_events import Reader
@@ -222,6 +222,7 @@ class Stopped:
         self.libc.ptrace(self.DETACH, self.thread, None, None)
 
 
+@alone
 @test
 async def a_media_loop_that_does_not_answer_is_503_when_its_queue_is_full_and_all_comes_back():
     s = await Server.start("--loops=1", "--http.max_connections=20000")

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """People in rooms, by the messages of docs/join.md, beside WHIP and WHEP."""
 import asyncio
+import json
 import os
 import re
 
 import join as signalling
+import test_events
 import web
 from harness import ROOT, check, equal, join_token, server, test, until
 from join import Join
@@ -59,6 +61,29 @@ async def part(*all_of):
         if j.closed is None:
             equal(await j.leave(), 1000)
         j.media.stop()
+
+
+def examples(name):
+    """The JSON objects in the code of a document."""
+    out = []
+    for block in re.findall(r"(?ms)^```json\n(.*?)^```", open(os.path.join(ROOT, "docs", name)).read()):
+        text = block.strip()
+        while text:
+            one, end = json.JSONDecoder().raw_decode(text)
+            out.append(one)
+            text = text[end:].strip()
+    return out
+
+
+@test
+async def the_examples_of_the_documents_have_the_fields_that_the_tables_say():
+    found = examples("join.md")
+    for one in found:
+        if one["type"] in signalling.MESSAGES:
+            signalling.judge(one)
+    check(len(found) > 5, found)
+    for one in examples("events.md"):
+        test_events.judge(one, note=False)
 
 
 # ---- meeting ----
@@ -401,20 +426,25 @@ async def a_name_is_taken_while_its_holder_is_there():
 async def who_floods_or_sends_too_much_is_closed_and_others_do_not_notice():
     s = await server()
     bob, = await joins(s, "flood", "bob")
-    for what, code in (("many", 1008), ("large", 1009), ("pieces", 1009)):
+    for what, code in (("many", 1008), ("large", 1009), ("pieces", 1009), ("binary", 1003), ("no text", 1007)):
         j, = await joins(s, "flood", "ann")
         if what == "many":
-            for i in range(200):
+            for _ in range(300):
                 j.send(type="mute", track="x", muted=True)
         elif what == "large":
             j.socket.frame(web.TEXT, b" " * (1 << 20) + b"{}")
-        else:
+        elif what == "pieces":
             for i in range(70):
                 j.socket.frame(web.TEXT if i == 0 else 0, b" ", fin=False)
-        got = await j.end()
-        check(got in (1008, 1009) and (what == "pieces" or got == code), what, got)
+        elif what == "binary":
+            j.socket.frame(web.BINARY, b"{}")
+        else:
+            j.socket.frame(web.TEXT, b'{"type":"\xff"}')
+        equal((what, await j.end()), (what, code))
+        # The session goes on, for the socket may come back.
+        equal((await s.api.getSession(id=j.welcome["session"], expect=200)).json["state"], "connected")
         j.media.stop()
-        await s.api.removeParticipant(room="flood", participant="ann")
+        await s.api.removeParticipant(room="flood", participant="ann", expect=204)
     check(bob.closed is None)
     await part(bob)
 
