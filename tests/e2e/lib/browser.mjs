@@ -70,7 +70,7 @@ export const missingBrowser = (kind) => (existsSync(kinds[kind].path) ? '' : `${
 
 export async function closeBrowsers() {
 	for (const kind of Object.keys(running)) {
-		await within(`${kind} to close`, running[kind].close()).catch(() => {});
+		await within(`${kind} to close`, running[kind].then((b) => b.close())).catch(() => {});
 		delete running[kind];
 	}
 }
@@ -79,9 +79,12 @@ export async function closeBrowsers() {
 export class Tab {
 	static async open(kind, url, init) {
 		const tab = new Tab();
-		running[kind] ||= await kinds[kind].launch();
+		running[kind] ||= kinds[kind].launch().catch((e) => {
+			delete running[kind];
+			throw e;
+		});
 		tab.kind = kind;
-		tab.context = await running[kind].context();
+		tab.context = await (await running[kind]).context();
 		tab.page = await tab.context.newPage();
 		tab.console = [];
 		tab.page.on('console', (m) => tab.console.push(`${m.type()}: ${m.text()}`));
