@@ -188,3 +188,36 @@ TEST(frames_for_many_players_are_one_run_for_each)
 	}
 	call_end(&c);
 }
+
+/* The links take 20 ms each way, and a loop is woken within half a millisecond. */
+static void lone_packets_do_not_wait(unsigned loops)
+{
+	struct call c = call_new(&(struct sim_conf){.seed = 510, .loops = loops}, SIM_TWCC);
+	const struct peer_sink *ear = c.ear;
+	uint32_t n;
+
+	call_connect(&c);
+	c.camera->stopped = true;
+	sim_run(c.s, 3 * SL_SEC);
+	n = SL_MIN(ear->frame_count, (uint32_t)PEER_FRAMES);
+	CHECK(n > 50);
+	for (uint32_t i = 1; i <= n; i++) {
+		const struct peer_frame *f = &ear->frames[(ear->frame_count - i) % PEER_FRAMES];
+		int64_t took_us = f->first_us - (f->capture_us - c.a->p->conf.clock_us);
+
+		CHECK(took_us >= 40 * SL_MS && took_us <= 41 * SL_MS);
+	}
+	call_end(&c);
+}
+
+TEST(lone_packets_leave_in_the_wake_up_that_brought_them)
+{
+	sim_no_oom();
+	lone_packets_do_not_wait(1);
+}
+
+TEST(lone_packets_leave_at_once_by_way_of_another_loop_too)
+{
+	sim_no_oom();
+	lone_packets_do_not_wait(2);
+}
