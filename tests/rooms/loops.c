@@ -100,17 +100,18 @@ static struct person *by_addr(const struct sl_addr *a)
 	return p && p->ice_open && sl_addr_eq(&p->addr, a) ? p : NULL;
 }
 
-static void io_send(void *arg, const struct sl_out *out, int n)
+static void io_send(void *arg, struct sl_run *runs, int n)
 {
 	struct dgram head = {.loop = loop_of(arg), .from = wire_server(loop_of(arg))};
 
 	for (int i = 0; i < n && !the->ending; i++) {
-		const struct person *p = by_addr(&out[i].path.remote);
+		const struct person *p = by_addr(&runs[i].path->remote);
 
-		head.to = out[i].path.remote;
+		head.to = runs[i].path->remote;
 		head.person = p ? p->number : 0;
-		if (p)
-			wire_put(DOWN, p->distance, &head, out[i].data, out[i].len);
+		for (int k = 0; p && k < runs[i].count; k++)
+			wire_put(DOWN, p->distance, &head, runs[i].pkts[k].iov_base,
+				 runs[i].pkts[k].iov_len);
 	}
 }
 

@@ -30,7 +30,7 @@ static void drain(struct person *p)
 		put_up(p, &out.path.remote, out.data, out.len);
 	while (sl_ice_event(&p->ice, &ev))
 		CHECK(ev.type != SL_ICE_EV_STATE || ev.state != SL_ICE_FAILED);
-	p->ice_due_us = SL_MAX(sl_ice_deadline_us(&p->ice), world.now_us + 100);
+	world.ice_due_us[p->number] = SL_MAX(sl_ice_deadline_us(&p->ice), world.now_us + 100);
 }
 
 void media_open(struct person *p)
@@ -62,7 +62,7 @@ void media_close(struct person *p)
 	if (p->ice_open)
 		sl_ice_fini(&p->ice);
 	p->ice_open = false;
-	p->ice_due_us = SL_NEVER;
+	world.ice_due_us[p->number] = SL_NEVER;
 }
 
 void media_remote(struct person *p, struct sl_str ufrag, struct sl_str pwd,

@@ -157,7 +157,7 @@ static int64_t next_us(void)
 	if (agenda.count > 0)
 		at_us = SL_MIN(at_us, agenda.at[0].at_us);
 	for (size_t i = 0; i < PEOPLE; i++)
-		at_us = SL_MIN(at_us, world.people[i].ice_due_us);
+		at_us = SL_MIN(at_us, world.ice_due_us[i]);
 	if (!world.media_stopped)
 		at_us = SL_MIN(at_us, world.media_us);
 	return SL_MAX(SL_MIN(at_us, uv_next_us()), world.now_us);
@@ -191,7 +191,7 @@ bool world_step(int64_t end_us)
 	run_agenda();
 	loops_turn();
 	for (size_t i = 0; i < PEOPLE; i++)
-		if (world.people[i].ice_due_us <= at_us)
+		if (world.ice_due_us[i] <= at_us)
 			media_tick(&world.people[i]);
 	if (!world.media_stopped)
 		send_media();
@@ -311,7 +311,7 @@ static void make_people(void)
 		p->publishes = i % 10 != 9;
 		p->subscribes = i % 33 != 7;
 		p->distance = roll(DISTANCES);
-		p->ice_due_us = SL_NEVER;
+		world.ice_due_us[p->number] = SL_NEVER;
 		(void)sl_fmt(p->name, sizeof(p->name), "p%02u", i);
 	}
 }

@@ -86,7 +86,6 @@ struct person {
 	struct line lines[LINES];
 	size_t line_count;
 	uint16_t by_ssrc[1024]; /* line + 1 */
-	int64_t ice_due_us;
 	struct sl_stats stats;
 };
 
@@ -123,6 +122,7 @@ struct world {
 	struct track *tracks;
 	uint32_t track_count;
 	struct sl_hash by_id;
+	int64_t ice_due_us[PEOPLE]; /* close together: every step looks at all */
 	bool media_stopped, window;
 	int64_t media_us; /* next turn of who sends */
 	/* the wire */
