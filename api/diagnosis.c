@@ -269,9 +269,15 @@ static bool muted(const struct api_facts *f, struct sl_buf *out)
 	return true;
 }
 
+/* Nothing ever came to be forwarded, or nothing does any more. */
+static bool is_dry(const struct sl_track_stats *t)
+{
+	return !t->waiting && !t->paused && (t->packets == 0 || t->silent_us >= API_SILENT_US);
+}
+
 static bool nobody_sends(const struct api_facts *f, struct sl_buf *out)
 {
-	size_t plays = 0, dry = f->unheard;
+	size_t plays = 0, dry = 0;
 
 	for (size_t i = 0; i < f->st->track_count; i++) {
 		const struct sl_track_stats *t = &f->st->tracks[i];
@@ -279,7 +285,7 @@ static bool nobody_sends(const struct api_facts *f, struct sl_buf *out)
 		if (t->publish)
 			return false;
 		plays += t->publisher != 0;
-		dry += t->publisher && t->packets == 0 && !t->waiting && !t->paused;
+		dry += t->publisher && is_dry(t);
 	}
 	if (f->st->track_count == 0 || (plays > 0 && dry < plays))
 		return false;
@@ -352,7 +358,7 @@ static bool waits(const struct api_facts *f, struct sl_buf *out)
 
 	for (size_t i = 0; i < f->st->track_count; i++)
 		n += f->st->tracks[i].waiting && !f->st->tracks[i].paused;
-	if (n <= f->unheard)
+	if (n == 0)
 		return false;
 	sl_buf_z(out,
 		 "The player waits for a key frame, without which nothing can be shown; it has "

@@ -258,7 +258,6 @@ struct api_facts {
 	struct api_flow flow;           /* since the look before; st's totals at the first look */
 	const char *cap_by;             /* who set the lowest cap, in words; NULL nobody */
 	size_t room_publishers;         /* others in the room who send */
-	size_t unheard;                 /* pictures that it plays of which no packet ever came */
 };
 enum { API_SENTENCE_MAX = 400 };
 /* The first rule that fits: its name, and a sentence for whoever reads it. */

@@ -385,24 +385,6 @@ static const char *cap_by(const struct sl_api *api, const struct api_session *s)
 	return found;
 }
 
-/* Pictures without a first packet wait for a key frame too, but it is their sender who is to blame. */
-static size_t unheard(struct sl_api *api, const struct api_session *s)
-{
-	const struct api_session *by;
-	const struct api_track *track;
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->track_count; i++) {
-		const struct api_track *t = &s->tracks[i];
-
-		if (t->publish || t->muted || t->kind != SL_VIDEO)
-			continue;
-		track = played(api, t, &by);
-		n += track && track->codec == SL_CODEC_NONE;
-	}
-	return n;
-}
-
 static void diagnose(struct api_answer *a, struct api_session *s,
 		     const struct sl_transport_stats *st, struct api_view_diagnosis *out)
 {
@@ -414,7 +396,6 @@ static void diagnose(struct api_answer *a, struct api_session *s,
 	look(s, st, api_now_us(api), &f.flow);
 	f.cap_by = cap_by(api, s);
 	f.room_publishers = s->room->publisher_count - (s->publisher ? 1 : 0);
-	f.unheard = unheard(api, s);
 	*out = (struct api_view_diagnosis){
 		.cause = api_diagnose(&f, sentence),
 		.dtls_step = api_dtls_step(st),

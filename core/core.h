@@ -116,7 +116,7 @@ const char *sl_drop_name(enum sl_drop d);
 
 struct sl_track_stats {
 	uint64_t id, publisher;         /* publisher: what a subscriber plays, 0 nothing */
-	bool publish, paused, waiting;  /* waiting: for a key frame */
+	bool publish, paused, waiting;  /* waiting: packets come, but no key frame */
 	bool mismatch;                  /* plays nothing: no codec in common */
 	enum sl_kind kind;
 	enum sl_codec codec;            /* of the last packet; NONE before the first */

@@ -14,7 +14,7 @@
 #include "core/load.h"
 
 enum { CALM_US = 1000 * SL_MS };
-enum { QUIET_US = 2 * SL_MS, BUSY_US = SL_LOAD_NOTABLE_US, SHED_US = 20 * SL_MS };
+enum { QUIET_US = 5 * SL_MS, BUSY_US = SL_LOAD_NOTABLE_US, SHED_US = 50 * SL_MS };
 
 void sl_load_init(struct sl_load *l, int64_t now_us)
 {

@@ -7,7 +7,7 @@
 enum {
 	SL_LOAD_PARTS = 8,                      /* video is withheld from so many eighths */
 	SL_LOAD_WINDOW_US = 100 * SL_MS,
-	SL_LOAD_NOTABLE_US = 5 * SL_MS          /* a wait worth looking at */
+	SL_LOAD_NOTABLE_US = 20 * SL_MS         /* a wait worth looking at */
 };
 
 struct sl_load {

@@ -51,8 +51,7 @@ static void subscriber_stats(struct sl_subscriber *s, struct sl_track_stats *out
 	*out = (struct sl_track_stats){.id = s->id,
 				       .publisher = s->replica ? s->replica->publisher : 0,
 				       .paused = s->paused,
-				       .waiting =
-					       s->replica && s->conf.kind == SL_VIDEO && s->fresh,
+				       .waiting = s->replica && s->fresh && s->waiting_us != 0,
 				       .mismatch = s->mismatch_told,
 				       .kind = s->conf.kind,
 				       .codec = s->pt ? s->pt->codec : SL_CODEC_NONE,

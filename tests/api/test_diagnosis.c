@@ -267,12 +267,12 @@ TEST(a_player_of_nobody_is_told)
 	SAYS("nobody_sends",
 	     "The player is connected, but those whom it plays send nothing: see their "
 	     "sessions' diagnoses.");
-	/* A picture waits for a key frame from the start: that is no fault of an encoder yet. */
 	player_only();
 	st.tracks[0].packets = 0;
 	st.tracks[0].waiting = true;
 	CHECK_STR(cause(), "waiting_for_keyframe");
-	f.unheard = 1;
+	player_only();
+	st.tracks[0].silent_us = API_SILENT_US;
 	CHECK_STR(cause(), "nobody_sends");
 }
 
