@@ -18,11 +18,14 @@ const ready = (line) => {
 	}
 };
 
+// What the caller configures by the environment holds for every server.
+const configured = Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('SLUICE_')));
+
 export class Server {
 	static async start(...flags) {
 		const server = new Server();
 		server.process = new Process('sluice', binary, ['--http.port=0', '--media.port=0', '--log.level=debug', ...PATIENT, ...flags], {
-			env: { PATH: process.env.PATH, ASAN_OPTIONS: process.env.ASAN_OPTIONS || '', TSAN_OPTIONS: process.env.TSAN_OPTIONS || '' },
+			env: { ...configured, PATH: process.env.PATH, ASAN_OPTIONS: process.env.ASAN_OPTIONS || '', TSAN_OPTIONS: process.env.TSAN_OPTIONS || '' },
 		});
 		server.ready = await server.process.line('ready', ready);
 		server.url = server.ready.http.url.replace(/\/$/, '');
