@@ -491,54 +491,57 @@ static void make_dests(void)
 	}
 }
 
-int main(int argc, char **argv)
+struct args {
+	double seconds;
+	int core, receiver_core;
+};
+
+static bool parse(struct args *a, int argc, char **argv)
 {
 	static const struct option options[] = {{"subscribers", 1, 0, 'n'},
 						{"seconds", 1, 0, 's'},
 						{"core", 1, 0, 'c'},
 						{"receiver-core", 1, 0, 'r'},
 						{0}};
-	struct rlimit files = {65536, 65536};
-	struct batch *b = calloc(1, sizeof(*b));
-	double seconds = 3;
-	int core[2] = {-1, -1};
-	const char *kind;
-	int *fds;
-	pid_t child;
 	int o;
 
+	*a = (struct args){.seconds = 3, .core = -1, .receiver_core = -1};
 	while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (o == 'n')
 			dest_count = (unsigned)strtoul(optarg, NULL, 10);
 		else if (o == 's')
-			seconds = strtod(optarg, NULL);
-		else if (o == 'c' || o == 'r')
-			core[o == 'r'] = (int)strtol(optarg, NULL, 10);
+			a->seconds = strtod(optarg, NULL);
+		else if (o == 'c')
+			a->core = (int)strtol(optarg, NULL, 10);
+		else if (o == 'r')
+			a->receiver_core = (int)strtol(optarg, NULL, 10);
 		else
-			return 2;
+			return false;
 	}
-	if (dest_count < 1 || dest_count > SUBSCRIBERS_MAX || seconds <= 0 || seconds > 600)
-		return 2;
+	return dest_count >= 1 && dest_count <= SUBSCRIBERS_MAX && a->seconds > 0 &&
+	       a->seconds <= 600;
+}
+
+/* What parent and child share: keys, sockets and the tally. */
+static int *prepare(void)
+{
+	struct rlimit files = {65536, 65536};
+	int *fds = calloc(dest_count, sizeof(*fds));
+
 	setrlimit(RLIMIT_NOFILE, &files);
 	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	dests = aligned_alloc(64, (dest_count * sizeof(*dests) + 63) / 64 * 64);
-	fds = calloc(dest_count, sizeof(*fds));
-	if (!b || !dests || !fds || tally == MAP_FAILED)
+	if (!dests || !fds || tally == MAP_FAILED)
 		die("memory");
 	memset(dests, 0, dest_count * sizeof(*dests));
 	make_dests();
 	open_sockets(fds);
-	child = fork();
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pin(core[1]);
-		receive(fds);
-		_exit(0);
-	}
-	if (child < 0)
-		die("fork");
-	pin(core[0]);
+	return fds;
+}
+
+static void expand_keys(void)
+{
 	mgr = alloc_mb_mgr(0);
 	if (!mgr)
 		die("alloc_mb_mgr");
@@ -546,8 +549,34 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < dest_count; i++)
 		make_keys(&dests[i]);
 	free_mb_mgr(mgr);
-	kind = choose(b);
-	measure(b, seconds, kind);
+}
+
+int main(int argc, char **argv)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	struct args args;
+	pid_t child;
+	int *fds;
+
+	if (!b || !parse(&args, argc, argv)) {
+		fputs("usage: bench-floor [--subscribers N] [--seconds S] [--core C] "
+		      "[--receiver-core C]\n",
+		      stderr);
+		return 2;
+	}
+	fds = prepare();
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin(args.receiver_core);
+		receive(fds);
+		_exit(0);
+	}
+	if (child < 0)
+		die("fork");
+	pin(args.core);
+	expand_keys();
+	measure(b, args.seconds, choose(b));
 	SL_STORE(&tally->stop, true);
 	waitpid(child, NULL, 0);
 	return tally->bad ? 1 : 0;

@@ -27,6 +27,8 @@ SERVERS = ['sluice', 'janus-1', 'janus', 'floor']
 WARM_UP_S = 1.0
 NEAR = 0.85             # of saturation: where the figures are taken
 STEP = 1.25             # between the rates of the search
+BEHIND = 0.05           # of the packets that should have come: then they do not
+LOWER_TRIES = 6         # where even the first rate is too much
 IN_FLIGHT = 0.02        # of a window's packets may be on their way at its end
 FULL = 0.97             # of the core: saturated
 GENERATOR_FULL = 0.92
@@ -133,19 +135,35 @@ def measure_fixed(bench, name, path, scenario, n):
         server.end()
 
 
-def search(bench, server, load, n, video_pps):
-    """Steps the rate up until packets are lost or a core is full. Packets per second sent out."""
-    rate, best, limit = video_pps, video_pps, 'server'
-    while True:
-        load.say(f'rate video {rate:.0f}')
-        time.sleep(0.3)
+def too_much(bench, server, load, n, rate):
+    """Whether a rate is more than can be forwarded: None, or whose limit it is. Twice, as one may be chance."""
+    limit = None
+    load.say(f'rate video {rate:.0f}')
+    time.sleep(0.3)
+    for _ in range(2):
         o = bench.window(server, load, 1)
-        behind = o['received'] < 0.95 * o['sent'] * n
+        behind = o['received'] < (1 - BEHIND) * o['sent'] * n
         if o['lost'] > 0.001 * o['received'] or o['server_cpu'] > FULL or behind:
-            return best, limit
-        if o['generator_limit']:
-            return best, 'generator'
-        best, rate = rate, rate * STEP
+            limit = 'server'
+        elif o['generator_limit']:
+            limit = 'generator'
+        else:
+            return None
+    return limit
+
+
+def search(bench, server, load, n, rate):
+    """Steps the rate up until packets are lost or a core is full: the best rate, and whose limit that was."""
+    limit = too_much(bench, server, load, n, rate)
+    for _ in range(LOWER_TRIES):
+        if not limit:
+            break
+        rate /= STEP ** 2
+        limit = too_much(bench, server, load, n, rate)
+    while not limit:
+        rate *= STEP
+        limit = too_much(bench, server, load, n, rate)
+    return rate / STEP, limit
 
 
 def measure_saturate(bench, name, path, scenario, n):
