@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// tests/e2e/measure.mjs [JOINS] — figures for people to read, on a quiet machine; nothing here passes or fails.
+// tests/e2e/measure.mjs [JOINS [picture|people|joins...]] — figures for people to read, on a quiet machine; nothing here passes or fails.
 // SLUICE names the binary. In a network namespace of its own; server and browsers share the machine.
 //
 //   first picture   from the click on Join to the first decoded frame of somebody who was there before, in Chromium and
 //                   in Firefox: median and worst of JOINS (20), each by a new tab that sends camera and microphone too
-//   ten people      all on camera (320x180, 10 frames/s), each in a tab of Chromium that shows the nine others: CPU time
+//   ten people      all on camera (320x180, 10 frames/s), each in a small tab of Chromium with the nine others: CPU time
 //                   of the server a second over 10 s, its resident memory before and then, packets and bits a second
 //   joins a second  by sluice.js, 60 at once from 4 tabs of Chromium, until all their media connections are there
 //
@@ -20,6 +20,8 @@ import { pause, until } from './lib/wait.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const joins = Number(process.argv[2] || 20);
+const wanted = process.argv.slice(3);
+const wants = (figure) => !wanted.length || wanted.includes(figure);
 const OVER_MS = 10_000;
 const CAMERA = 'synthetic=1&size=320x180&fps=10';
 const TABS = 4, JOINS_OF_A_TAB = 15;
@@ -86,6 +88,7 @@ async function measureTen() {
 	const people = [];
 	for (let n = 0; n < 10; n++) {
 		people.push(await Person.open('chromium', server.url, 'measure', `Person ${n}`, CAMERA));
+		await people[n].page.setViewportSize({ width: 480, height: 320 });
 		await people[n].join();
 	}
 	await untilAllDecode(people);
@@ -123,11 +126,13 @@ async function measureJoins() {
 	await server.stop();
 }
 
-for (const kind of ['chromium', 'firefox'])
+for (const kind of wants('picture') ? ['chromium', 'firefox'] : [])
 	if (missingBrowser(kind))
 		say({ figure: 'first picture', browser: kind, missing: missingBrowser(kind) });
 	else
 		await measureFirstPicture(kind);
-await measureTen();
-await measureJoins();
+if (wants('people'))
+	await measureTen();
+if (wants('joins'))
+	await measureJoins();
 await closeBrowsers();
