@@ -17,6 +17,7 @@ const ANSWER_MS = 6000;         // a socket on which nothing comes back for this
 const CANDIDATES_MS = 20;       // candidates found together go in one message
 const OPEN_MS = 8000;
 const LEAVE_MS = 1000;
+const STATS_LEAST_MS = 500;     // rates over less time than this would jump
 
 /**
  * @typedef {'connecting'|'connected'|'reconnecting'|'closed'} State
@@ -204,7 +205,7 @@ export class Room extends EventTarget {
 		this.work = Promise.resolve();  // offers are dealt with one after the other
 		this.attempt = 0;
 		this.waiting = [];              // candidates not sent yet
-		this.last = null;               // statistics of the last call
+		this.base = this.last = null;   // statistics of calls before
 		this.online = () => this.networkChanged();
 		this.offline = () => this.lost('This device is offline.');
 	}
@@ -572,7 +573,7 @@ export class Room extends EventTarget {
 		this.endPeer();
 		const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...this.options.rtc });
 		this.pc = pc;
-		this.last = null;
+		this.base = this.last = null;
 		pc.onicecandidate = (e) => this.pc === pc && this.candidate(e.candidate);
 		pc.onconnectionstatechange = () => this.pc === pc && this.peerChanged();
 	}
@@ -808,14 +809,16 @@ export class Room extends EventTarget {
 
 	// ================= statistics =================
 
-	/** @returns {Promise<Stats>} over the time since the last call */
+	/** @returns {Promise<Stats>} over the time since the last call, but at least half a second */
 	async stats() {
 		if (!this.pc)
 			return { sendBps: 0, receiveBps: 0, sendLoss: null, receiveLoss: null, rttMs: null, connection: 'closed', tracks: [] };
 		const pc = this.pc;
 		const now = count(await pc.getStats(), this.trackByMid());
-		const stats = compare(now, this.last || now);
-		this.last = now;
+		this.last ||= now;
+		if (now.atMs - this.last.atMs >= STATS_LEAST_MS)
+			[this.base, this.last] = [this.last, now];
+		const stats = compare(now, this.base || this.last);
 		return { ...stats, connection: pc.connectionState };
 	}
 
