@@ -59,15 +59,20 @@ static void put_track(struct api_json_out *o, const char *key, const struct api_
 	api_json_close_object(o);
 }
 
-static void put_participant(struct api_json_out *o, const struct api_session *s)
+static void put_tracks(struct api_json_out *o, const struct api_session *s)
 {
-	api_json_open_object(o, NULL);
-	api_json_put_str(o, "name", api_log_name(s));
 	api_json_open_array(o, "tracks");
 	for (size_t i = 0; i < s->track_count; i++)
 		if (s->tracks[i].publish && s->tracks[i].id)
 			put_track(o, NULL, &s->tracks[i]);
 	api_json_close_array(o);
+}
+
+static void put_participant(struct api_json_out *o, const struct api_session *s)
+{
+	api_json_open_object(o, NULL);
+	api_json_put_str(o, "name", api_log_name(s));
+	put_tracks(o, s);
 	api_json_close_object(o);
 }
 
@@ -124,6 +129,7 @@ void api_join_welcome(struct api_join *j, bool resumed)
 	if (j->admin)
 		api_json_put_z(&o, NULL, "admin");
 	api_json_close_array(&o);
+	put_tracks(&o, j->s);
 	put_room(&o, j);
 	api_json_close_object(&o);
 	(void)!api_join_say(j->socket, &o);

@@ -409,8 +409,17 @@ export class Room extends EventTarget {
 		this.nowSpeaks(m.room.speaker || null);
 		if (!m.resumed)
 			this.publishAgain();
-		else
+		else {
+			// What others did to own tracks meanwhile; what this side did is said next.
+			for (const track of m.tracks || []) {
+				const local = [...this.localTracks].find((l) => l.id === track.id && !l.unsaid);
+				if (!local)
+					continue;
+				local.asked = [];
+				this.onOwnTrack({ event: 'changed', track });
+			}
 			this.sayMissed();
+		}
 		if (!m.resumed || this.pc.connectionState === 'connected')
 			this.become('connected');
 		this.welcomed(this);

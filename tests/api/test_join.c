@@ -858,12 +858,22 @@ TEST(who_lost_its_socket_comes_back_as_the_same_participant)
 	settle_all();
 	client_close(ann->w.c);
 	RIG_UNTIL(!session_of(ann)->join->socket);
+	/* Muted by an operator while nobody could tell. */
+	CHECK(sl_fmt(query, sizeof(query), "/v1/tracks/%s", tracks[1]));
+	CHECK_EQ(ask("PATCH", query, "Content-Type: application/json\r\n", "{\"muted\":true}")
+			 ->status,
+		 200);
 	CHECK(sl_fmt(query, sizeof(query), "participant=ann&resume=%s", ann->token));
 	back = enter(2, query);
 	m = heard(back, "welcome");
 	CHECK(cJSON_IsTrue(member(m, "resumed")));
 	CHECK_STR(text_of(m, "session"), ann->session);
 	CHECK_STR(text_of(m, "resume"), ann->token);
+	m = cJSON_GetArrayItem(member(m, "tracks"), 0);
+	CHECK_STR(text_of(m, "id"), tracks[0]);
+	CHECK(cJSON_IsFalse(member(m, "muted")));
+	CHECK_STR(text_of(m->next, "id"), tracks[1]);
+	CHECK(cJSON_IsTrue(member(m->next, "muted")));
 	memcpy(back->session, ann->session, sizeof(back->session));
 	CHECK(slot_of(heard(back, "slots"), "bob"));
 	offered(back);

@@ -14,7 +14,7 @@ TRACK = {"id": str, "kind": ("audio", "video"), "source": SOURCES, "muted": bool
 PERSON = {"name": str, "tracks": [TRACK]}
 MESSAGES = {
     "welcome": {"version": int, "session": str, "participant": str, "resume": str, "resumed": bool, "grace_s": int,
-                "rights": [str], "room": {"name": str, "speaker": (None, str), "participants": [PERSON]}},
+                "rights": [str], "tracks": [TRACK], "room": {"name": str, "speaker": (None, str), "participants": [PERSON]}},
     "offer": {"offer": int, "sdp": str, "publish": [{"request": str, "mid": str, "kind": ("audio", "video"), "source": SOURCES,
                                                      "track": str}]},
     "slots": {"slots": [{"audio": (None, str), "video": (None, str), "participant": (None, str),
