@@ -156,7 +156,7 @@ bench:                                        ## measure sluice against janus an
 	@$(QUIET) VARIANT=release $(BENCH_PARTS) >&2
 	@python3 bench/run.py --build $(BUILD)/release $(BENCH)
 
-bench-smoke:                                  ## every scenario of the benchmark, small: is what arrives what was sent?
+bench-smoke:                                  ## every scenario of the benchmark, small, for correctness only
 	@$(QUIET) VARIANT=release $(BUILD)/release/sluice $(BUILD)/release/sluice-load >&2
 	@python3 bench/run.py --build $(BUILD)/release --smoke
 
