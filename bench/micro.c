@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bench/micro.c — how often per second: timers of the wheel, and reading what peers send. Ciphers
+ * bench/micro.c — how often per second: timers of the wheel, the way of a packet to another loop,
+ * and reading what peers send. Ciphers
  * are micro_srtp.c, the forward path micro_forward.c. Takes the file of an SDP offer; prints a line
  * per figure: the median of several rounds and how far they lie apart. */
 #include "core/base/arena.h"
@@ -20,6 +21,8 @@ struct bench {
 
 static struct {
 	struct sl_wheel wheel;
+	struct sl_ring ring;
+	struct sl_pkt pkt, copy;
 	struct sl_timer timers[TIMERS];
 	uint64_t fired;
 	uint8_t rtp[1200], rtcp[1200], stun[SL_STUN_MTU];
@@ -62,6 +65,30 @@ static void timers(void)
 	for (int64_t now_us = 0; now_us < 6 * SL_SEC; now_us += SL_MS)
 		sl_wheel_advance(&b.wheel, now_us);
 	SL_ASSERT(b.fired % TIMERS == 0);
+}
+
+/* ---- between loops ---- */
+
+/* As publisher.c and loop.c do: copied into a slot and out of it, a batch at a time. */
+static void relay(void)
+{
+	size_t len = offsetof(struct sl_pkt, data) + 1200;
+
+	for (int i = 0; i < 100000 / SL_BATCH; i++) {
+		for (int k = 0; k < SL_BATCH; k++) {
+			struct sl_relay_msg *m = sl_ring_slot(&b.ring, SL_RELAY_RESERVE);
+
+			memcpy(&m->pkt, &b.pkt, len);
+			sl_ring_push(&b.ring);
+		}
+		for (int k = 0; k < SL_BATCH; k++) {
+			struct sl_relay_msg *m = sl_ring_peek(&b.ring);
+
+			memcpy(&b.copy, &m->pkt, len);
+			sl_ring_pop(&b.ring);
+			b.sink += b.copy.seq;
+		}
+	}
 }
 
 /* ---- what is read ---- */
@@ -189,6 +216,7 @@ static void read_sdp(void)
 
 static const struct bench benches[] = {
 	{"timers armed, put off and run", TIMERS, timers},
+	{"packets of 1200 bytes through a ring", 100000 / SL_BATCH *SL_BATCH, relay},
 	{"RTP headers with 3 extensions read", 100000, read_rtp},
 	{"RTCP compounds (RR, SDES, NACK, PLI) read", 20000, read_rtcp},
 	{"STUN requests looked at", 100000, read_stun},
@@ -230,7 +258,8 @@ int main(int argc, char **argv)
 		b.offer_len = fread(b.offer, 1, sizeof(b.offer), f);
 		fclose(f);
 	}
-	if (b.offer_len == 0 || !make_stun()) {
+	if (b.offer_len == 0 || !make_stun() ||
+	    sl_ring_init(&b.ring, sizeof(struct sl_relay_msg), SL_RELAY_SLOTS) < 0) {
 		fputs("usage: micro OFFER.sdp\n", stderr);
 		return 2;
 	}

@@ -301,10 +301,13 @@ static void look_inside(struct sl_publisher *p, struct sl_pkt *pkt, const struct
 static void relay(struct sl_publisher *p, const struct sl_pkt *pkt)
 {
 	struct sl_engine *e = p->t->eng;
+	/* Video goes first when a ring fills: what it leaves free is for audio, and the last for
+	 * control messages. */
+	uint32_t reserve = SL_RELAY_RESERVE * (p->conf.kind == SL_VIDEO ? 2 : 1);
 
 	for (uint64_t left = p->loops; left; left &= left - 1) {
 		unsigned loop = (unsigned)__builtin_ctzll(left);
-		struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, loop, SL_RELAY_RESERVE);
+		struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, loop, reserve);
 
 		if (!m) {
 			sl_stat_inc(&e->stats, SL_STAT_relay_dropped);

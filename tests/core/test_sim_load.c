@@ -75,3 +75,24 @@ TEST(each_step_of_giving_up_and_taking_back_is_told)
 	CHECK_EQ(last->shed, 0);
 	call_end(&c);
 }
+
+TEST(a_ring_that_fills_drops_video_before_audio)
+{
+	struct call c;
+	uint64_t missed;
+
+	sim_no_oom();
+	c = call_new(&(struct sim_conf){.seed = 903}, 0);
+	call_connect(&c);
+	sim_run(c.s, SL_SEC);
+	missed = c.mic->packets - c.ear->packets;
+	c.s->relays_stuck = true;
+	while (sim_stat(c.s, SL_STAT_relay_dropped) == 0)
+		sim_run(c.s, 10 * SL_MS);
+	sim_run(c.s, SL_SEC);
+	c.s->relays_stuck = false;
+	sim_run(c.s, SL_SEC);
+	CHECK(sim_stat(c.s, SL_STAT_relay_dropped) > 10);
+	CHECK_EQ(c.mic->packets - c.ear->packets, missed);
+	call_end(&c);
+}
