@@ -206,6 +206,8 @@ bool api_host_ok(const struct sl_config *conf, struct sl_str host);
 /* open: a path of WHIP or WHEP. */
 bool api_origin_ok(const struct sl_config *conf, struct sl_str host, struct sl_str origin,
 		   bool open);
+/* In http.origins. */
+bool api_origin_listed(const struct sl_config *conf, struct sl_str origin);
 bool api_token_ok(const struct sl_config *conf, struct sl_str authorization);
 /* Is a token needed at all? */
 bool api_auth_on(const struct sl_config *conf);

@@ -40,6 +40,11 @@ static bool in_list(const struct sl_config_list *list, struct sl_str s)
 	return false;
 }
 
+bool api_origin_listed(const struct sl_config *conf, struct sl_str origin)
+{
+	return origin.n > 0 && in_list(&conf->http.origins, origin);
+}
+
 bool api_bind_is_loopback(const struct sl_config *conf)
 {
 	struct sl_addr a;

@@ -147,7 +147,7 @@ static void write_cors(struct api_conn *c, struct sl_buf *b)
 {
 	if (!c->req.cors)
 		return;
-	if (api_auth_on(c->api->conf))
+	if (api_auth_on(c->api->conf) && c->req.route && c->req.route->cors)
 		sl_buf_z(b, "Access-Control-Allow-Origin: *\r\n");
 	else if (strstr(c->req.origin, "://"))
 		sl_buf_fmt(b, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", c->req.origin);
@@ -599,7 +599,10 @@ static bool judge(struct lws *wsi, struct api_conn *c)
 		return api_problem(c, 403,
 				   "pages of this Origin are not allowed here: set http.origins"),
 		       false;
-	req->cors = req->route && req->route->cors;
+	/* What a page of a configured origin may ask for it may read, too, be it only that there is
+	 * no such thing. */
+	req->cors = (req->route && req->route->cors) ||
+		    api_origin_listed(conf, sl_str_z(req->origin));
 	if (!req->route)
 		return api_problem(c, 404, "there is no such path"), false;
 	if (req->method == API_OPTIONS)

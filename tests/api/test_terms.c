@@ -147,6 +147,34 @@ TEST(a_page_of_a_configured_origin_may_use_everything)
 		"https://app.example");
 }
 
+/* Scripts of another origin, EventSource and PATCH are asked for with CORS: without its headers the
+ * browser would keep the answer from the page. */
+TEST(a_page_of_a_configured_origin_may_read_what_it_asked_for)
+{
+	static const char *const paths[] = {"/sluice.js", "/v1/rooms", "/v1/nothing/here", "/metrics"};
+	const struct answer *a;
+
+	rig_init();
+	rig.conf.http.origins.n = 1;
+	(void)sl_fmt(rig.conf.http.origins.at[0], SL_CONFIG_TEXT_MAX, "https://app.example");
+	DEFER(rig_stop, NULL);
+	TRY(rig_start());
+	for (size_t i = 0; i < SL_COUNT(paths); i++) {
+		a = ask("GET", paths[i], "Origin: https://app.example\r\n", "");
+		CHECK_STR(answer_header(a, "Access-Control-Allow-Origin"), "https://app.example");
+		CHECK_STR(answer_header(a, "Vary"), "Origin");
+		a = ask("GET", paths[i], "", "");
+		CHECK_STR(answer_header(a, "Access-Control-Allow-Origin"), "");
+	}
+	a = ask("OPTIONS", "/v1/rooms/studio",
+		"Origin: https://app.example\r\nAccess-Control-Request-Method: PATCH\r\n", "");
+	CHECK_STR(answer_header(a, "Access-Control-Allow-Origin"), "https://app.example");
+	CHECK(strstr(answer_header(a, "Access-Control-Allow-Methods"), "PATCH"));
+	a = ask("OPTIONS", "/v1/rooms/studio", "Origin: http://localhost:3000\r\n", "");
+	CHECK_EQ(a->status, 403);
+	CHECK_STR(answer_header(a, "Access-Control-Allow-Origin"), "");
+}
+
 static int log_fd;
 
 static void end_log(void *unused)
