@@ -340,13 +340,86 @@ static const struct api_field problem_fields[] = {
 OBJECT(problem, "Problem", NULL, "RFC 9457.");
 #undef VIEW
 
+/* Events are written where they happen (events.c, feed.c): these say only what they look like. */
+#define SAID(json, t, f, text) {.name = (json), .type = API_F_##t, .flags = (f), .help = (text)}
+#define SAID_WORDS(json, f, w, text) \
+	{.name = (json), .type = API_F_TEXT, .flags = (f), .words = (w), .help = (text)}
+#define SAID_OF(json, t, f, o, text) \
+	{.name = (json), .type = API_F_##t, .flags = (f), .of = &(o), .help = (text)}
+#define SAID_OBJECT(id, json, text) \
+	static const struct api_object object_##id = { \
+		.name = (json), .fields = id##_fields, .count = SL_COUNT(id##_fields), .help = (text)}
+
+static const char *const event_types[] = {
+	"hello", "gap", "overflow", "room", "participant", "track", "session", "speaker",
+	"codec_mismatch", "stats", "load", "overload", NULL};
+static const char *const event_words[] = {
+	"created", "changed", "ended", "joined", "left", "added", "removed", "opened", "connected",
+	"silent", "back", "closed", NULL};
+static const char *const event_roles[] = {"publisher", "player", "both", NULL};
+
+static const struct api_field event_track_fields[] = {
+	SAID("id", TEXT, 0, "opaque id, for /v1/tracks/{id}"),
+	SAID_WORDS("kind", 0, kinds, ""),
+	SAID_WORDS("source", 0, sources, ""),
+	SAID("muted", BOOL, 0, ""),
+	SAID("codec", TEXT, API_NULL, "null before the first packet"),
+};
+SAID_OBJECT(event_track, "EventTrack", "A published track in an event.");
+
+static const struct api_field event_sent_fields[] = {
+	SAID("id", TEXT, 0, "opaque id of the track"),
+	SAID_WORDS("kind", 0, kinds, ""),
+	SAID_OF("statistics", OBJECT, 0, api_object_track_stats, ""),
+};
+SAID_OBJECT(event_sent, "EventTrackStatistics", "A published track in an event of statistics.");
+
+static const struct api_field event_played_fields[] = {
+	SAID("id", TEXT, 0, "opaque id of the subscription"),
+	SAID_WORDS("kind", 0, kinds, ""),
+	SAID_OF("statistics", OBJECT, 0, api_object_sub_stats, ""),
+};
+SAID_OBJECT(event_played, "EventSubscriptionStatistics",
+	    "A subscription in an event of statistics.");
+
+static const struct api_field event_fields[] = {
+	SAID("id", INT, API_MAY_MISS, "for Last-Event-ID; overflow and stats have none"),
+	SAID_WORDS("type", 0, event_types, "which fields it has is in docs/events.md"),
+	SAID("time", TEXT, API_MAY_MISS, "UTC, as in RFC 3339; not in overflow"),
+	SAID_WORDS("event", API_MAY_MISS, event_words,
+		   "what became of a room, participant, track or session"),
+	SAID("room", TEXT, API_MAY_MISS, "its name"),
+	SAID("participant", TEXT, API_MAY_MISS | API_NULL, "null for a player of WHEP"),
+	SAID("session", TEXT, API_MAY_MISS, "opaque id, for /v1/sessions/{id}"),
+	SAID_WORDS("role", API_MAY_MISS, event_roles, "of session"),
+	SAID("cause", TEXT, API_MAY_MISS, "of a session that closed: a sentence"),
+	SAID_OF("track", OBJECT, API_MAY_MISS, object_event_track, "of track"),
+	SAID("subscription", TEXT, API_MAY_MISS | API_NULL, "of codec_mismatch: opaque id"),
+	SAID("publisher", TEXT, API_MAY_MISS | API_NULL, "of codec_mismatch: who"),
+	SAID("codec", TEXT, API_MAY_MISS | API_NULL, "of codec_mismatch: what is sent"),
+	SAID_OF("statistics", OBJECT, API_MAY_MISS, api_object_session_stats, "of stats"),
+	SAID_OF("tracks", LIST, API_MAY_MISS, object_event_sent, "of stats"),
+	SAID_OF("subscriptions", LIST, API_MAY_MISS, object_event_played,
+		"of stats, in place of statistics and tracks"),
+	SAID("after", INT, API_MAY_MISS, "of gap: events after this id are lost to the reader"),
+	SAID("reason", TEXT, API_MAY_MISS, "of overflow and overload: a sentence"),
+	SAID("refused", INT, API_MAY_MISS, "of overload: how many since the last"),
+	SAID("loop", INT, API_MAY_MISS, "of load"),
+	SAID("busy", BOOL, API_MAY_MISS, "of load: it takes no new sessions"),
+	SAID("videoWithheld", NUM, API_MAY_MISS,
+	     "of load: share of its video subscriptions that get nothing for now, 0 to 1"),
+};
+SAID_OBJECT(event, "Event",
+	    "What happened: the data of a server-sent event, or a message of the WebSocket.");
+
 const struct api_object *const api_objects[] = {
 	&api_object_room, &api_object_room_list,
 	&api_object_participant, &api_object_participant_list,
 	&api_object_track, &api_object_track_list, &api_object_session, &api_object_session_list,
 	&api_object_subscription, &api_object_loop, &api_object_loop_list, &api_object_config,
 	&api_object_track_stats, &api_object_sub_stats, &api_object_session_stats, &api_object_pair,
-	&api_object_diagnosis, &api_object_problem, NULL,
+	&api_object_diagnosis, &api_object_problem, &object_event_track, &object_event_sent,
+	&object_event_played, &object_event, NULL,
 };
 /* clang-format on */
 

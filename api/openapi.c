@@ -9,7 +9,6 @@ enum { TEXT_MAX = 1 << 20, RETRY_S = 1 };
 enum {
 	E400 = 1,
 	E404 = 2,
-	E409 = 4,
 	E412 = 8,
 	E413 = 16,
 	E415 = 32,
@@ -96,7 +95,6 @@ static const struct {
 	{0,    401, "a token is needed"},
 	{0,    403, "the token does not reach this path, or the Origin is not allowed"},
 	{E404, 404, "there is no such thing"},
-	{E409, 409, "it is not in a state for that"},
 	{E412, 412, "If-Match does not fit: the settings have changed since"},
 	{E413, 413, "the body is too large, too deep, or has too many values"},
 	{E415, 415, "the Content-Type is not application/json"},
@@ -370,11 +368,9 @@ static void put_stream_ok(struct api_json_out *o, const char *type)
 	if (!type)
 		return;
 	api_json_open_object(o, "200");
-	api_json_put_z(o, "description", "a stream without an end");
-	api_json_open_object(o, "content");
-	api_json_open_object(o, type);
-	api_json_close_object(o);
-	api_json_close_object(o);
+	api_json_put_z(o, "description", "a stream without an end: the data of each event is an Event, as is each "
+		       "message of the WebSocket");
+	put_content(o, type, "Event");
 	api_json_close_object(o);
 }
 

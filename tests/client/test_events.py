@@ -63,13 +63,19 @@ class Reader:
         if last is not None:
             headers["Last-Event-ID"] = str(last)
         path = "/v1/events" + ("?" + urllib.parse.urlencode(query) if query else "")
-        self.ws = ws
+        self.ws, self.schemas = ws, s.api.description.schemas
         self.stream = await (web.WebSocket if ws else web.EventStream).open(s.port, path, headers)
         rest.seen["/v1/events", "GET", 101 if ws else 200] += 1
         self.first = await self.next()
         return self
 
     async def next(self):
+        """The next event, as both the document and the description say it is."""
+        event = await self.take()
+        self.schemas.check(event, {"$ref": "#/components/schemas/Event"}, event["type"])
+        return event
+
+    async def take(self):
         if self.ws:
             return judge(json.loads(await web.within(self.stream.recv())))
         number, kind, data = await self.stream.next()
@@ -87,6 +93,17 @@ class Reader:
 
     def close(self):
         self.stream.drop() if self.ws else self.stream.close()
+
+
+@test
+async def the_description_has_every_event_with_every_field():
+    document = (await server()).api.description.document
+    stream = document["paths"]["/v1/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    equal(stream["schema"], {"$ref": "#/components/schemas/Event"})
+    event = document["components"]["schemas"]["Event"]["properties"]
+    equal(set(event["type"]["enum"]), set(FIELDS))
+    equal(set(event["event"]["enum"]), set().union(*WORDS.values()))
+    equal(set(event), {"id", "type", "time", "cause", "statistics", "tracks", "subscriptions"}.union(*FIELDS.values()))
 
 
 @test
