@@ -26,7 +26,7 @@ const STATS_LEAST_MS = 500;     // rates over less time than this would jump
  * @property {string} room             name of the room, 1 to 64 characters
  * @property {string} [participant]    own name; without it the server chooses one
  * @property {string} [token]          access or join token
- * @property {string} [url]            of the server; the page's own by default
+ * @property {string} [url]            of the server; by default where this module was loaded from
  * @property {string} [replace]        Room.token of an earlier life of the page, whose name is then free
  * @property {RTCConfiguration} [rtc]  more for the PeerConnection, as iceServers
  * @typedef {Object} Sendable
