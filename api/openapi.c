@@ -368,7 +368,8 @@ static void put_stream_ok(struct api_json_out *o, const char *type)
 	if (!type)
 		return;
 	api_json_open_object(o, "200");
-	api_json_put_z(o, "description", "a stream without an end: the data of each event is an Event, as is each "
+	api_json_put_z(o, "description",
+		       "a stream without an end: the data of each event is an Event, as is each "
 		       "message of the WebSocket");
 	put_content(o, type, "Event");
 	api_json_close_object(o);
