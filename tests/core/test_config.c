@@ -647,7 +647,7 @@ TEST(config_later_sources_win)
 
 /* ---- rules between keys ---- */
 
-TEST(t43_listens_elsewhere_than_on_loopback_only_with_a_token_or_insecure)
+TEST(t43_listens_elsewhere_than_on_loopback_only_with_a_token_a_key_or_insecure)
 {
 	static const struct {
 		const char *bind;
@@ -659,7 +659,7 @@ TEST(t43_listens_elsewhere_than_on_loopback_only_with_a_token_or_insecure)
 		     {"128.0.0.1", false},   {"126.255.255.255", false}};
 
 	for (size_t i = 0; i < SL_COUNT(binds); i++)
-		for (int how = 0; how < 4; how++) {
+		for (int how = 0; how < 8; how++) {
 			bool may = binds[i].local || how > 0;
 
 			sl_config_defaults(&conf);
@@ -667,6 +667,8 @@ TEST(t43_listens_elsewhere_than_on_loopback_only_with_a_token_or_insecure)
 			sl_fmt(conf.http.token, sizeof(conf.http.token), "%s",
 			       how & 1 ? "token" : "");
 			conf.http.insecure = how & 2;
+			sl_fmt(conf.http.jwt_key, sizeof(conf.http.jwt_key), "%s",
+			       how & 4 ? "0123456789abcdef" : "");
 			CHECK_EQ(sl_config_check(&conf, &error), may ? SL_OK : SL_EPARSE);
 			CHECK(may || (strstr(error.text, "http.token") &&
 				      strstr(error.text, "--insecure")));
