@@ -85,6 +85,8 @@ const meeting = {
 		await untilAllDecode([anna, ben, clara]);
 		for (const [who, whom] of [[anna, clara], [clara, anna], [ben, anna], [ben, clara]])
 			await who.untilColour(whom.name);
+		await anna.untilMarks(['Ben', 'Clara Dée']);
+		await anna.untilReadsNumbers();
 		await anna.shots('room-3');
 		await muteOneself(anna, [ben, clara]);
 		await muteByRest(t, anna, [ben, clara]);

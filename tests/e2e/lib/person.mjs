@@ -145,6 +145,24 @@ export class Person {
 		}, [name, HUE_SLACK]);
 	}
 
+	// Whoever is the active speaker has a frame round the tile, and nobody else has.
+	untilMarks(names) {
+		return this.until(`one of ${names.join(', ')} or oneself is marked as who speaks`, ([others, own]) => {
+			const marked = [...document.querySelectorAll('#stage .tile.speaks')].map((t) => t.dataset.key.replace('person ', ''));
+			const { speaker } = window.sluice.room;
+			return marked.length === 1 && marked[0] === speaker && [...others, own].includes(speaker);
+		}, [names, this.name]);
+	}
+
+	// What one sends and gets, what is lost and how long the way is, as the page says it.
+	untilReadsNumbers() {
+		return this.until('reads rates, loss and the time of the way', () => {
+			const says = (id) => document.getElementById(id).textContent;
+			return ['n-sent', 'n-received'].every((id) => /^[1-9][\d.]* [kM]b\/s$/.test(says(id))) && /^[\d.]+ %$/.test(says('n-loss')) &&
+				/^[1-9]\d* ms$/.test(says('n-rtt'));
+		});
+	}
+
 	shots(name) {
 		return shots(this.tab, name);
 	}
