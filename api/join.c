@@ -401,7 +401,7 @@ static void take_lines(struct api_join *j, const struct wanted *w, int n, const 
 static int on_publish(struct api_join *j, const struct api_json_at *m)
 {
 	char request[JOIN_REQUEST_MAX + 1] = "";
-	struct wanted wanted[JOIN_PUBLISH_MAX];
+	struct wanted wanted[JOIN_PUBLISH_MAX] = {0};
 	struct sl_str s = {0};
 	int n, err = api_json_get_str(m, "request", API_JSON_OPTIONAL, 0, JOIN_REQUEST_MAX, &s);
 
