@@ -19,7 +19,7 @@ static const struct api_route routes[] = {
 	{"whep/*",     BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
 	{"whep/*/*",   BIT(POST), true,  API_ROOM_SUBSCRIBE, SDP,  "Accept-Post",  api_whip_post, NULL},
 	{"sessions/*", EDIT,      true,  API_OWN_SESSION,    FRAG, "Accept-Patch", api_session_request, NULL},
-	{"v1/rooms/*/join", BIT(GET), true, API_ROOM_JOIN, NULL, NULL,       api_ws_only, &api_join_ws},
+	{"v1/rooms/*/join", BIT(GET), false, API_ROOM_JOIN, NULL, NULL,       api_ws_only, &api_join_ws},
 	{"v1/openapi.json", READ, false, API_STATIC, NULL, NULL, api_openapi_get, NULL},
 	{"v1/rooms", READ, false, API_STATIC, NULL, NULL, api_rest_rooms, NULL},
 	{"v1/rooms/*", ROOM, false, API_ROOM_ADMIN, JSON, "Accept-Patch", api_rest_room, NULL},
@@ -162,8 +162,7 @@ void sl_api_free(struct sl_api *api)
 	if (!api)
 		return;
 	api->freeing = true;
-	SL_LIST_EACH(it, tmp, &api->ops)
-	{
+	SL_LIST_EACH(it, tmp, &api->ops) {
 		struct api_op *op = SL_LIST_AT(it, struct api_op, link);
 
 		sl_list_del(&op->link);
@@ -231,8 +230,7 @@ static struct api_track *track_of(struct api_session *s, uint64_t id)
 /* Who publishes that track in the room, or NULL. */
 static const struct api_session *publisher_of(const struct api_room *r, uint64_t track)
 {
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		if (track_of(s, track))

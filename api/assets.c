@@ -38,10 +38,9 @@ FILES(EMBED_FILE)
 
 static const struct asset {
 	const char *path, *type, *start, *end;
-} assets[] = {
-	{"/", HTML, api_web_console, api_web_console_end},
+} assets[] = {{"/", HTML, api_web_console, api_web_console_end},
 #define ROW(symbol, path, type) {"/" path, type, api_web_##symbol, api_web_##symbol##_end},
-	FILES(ROW)
+	      FILES(ROW)
 #undef ROW
 };
 

@@ -169,7 +169,8 @@ static const struct {
 } scopes[] = {
 	[API_ROOM_PUBLISH] = {API_JWT_PUBLISH, 1, "the token has no right to publish"},
 	[API_ROOM_SUBSCRIBE] = {API_JWT_SUBSCRIBE, 1, "the token has no right to subscribe"},
-	[API_ROOM_JOIN] = {API_JWT_PUBLISH | API_JWT_SUBSCRIBE, 2, "the token has no right to join"},
+	[API_ROOM_JOIN] = {API_JWT_PUBLISH | API_JWT_SUBSCRIBE, 2,
+			   "the token has no right to join"},
 	[API_ROOM_ADMIN] = {API_JWT_ADMIN, 2, "the token has no right to administer the room"},
 };
 
@@ -215,7 +216,9 @@ static int read_rights(struct sl_str text, uint32_t *bits)
 	static const struct {
 		const char *name;
 		uint32_t bit;
-	} rights[] = {{"publish", API_JWT_PUBLISH}, {"subscribe", API_JWT_SUBSCRIBE}, {"admin", API_JWT_ADMIN}};
+	} rights[] = {{"publish", API_JWT_PUBLISH},
+		      {"subscribe", API_JWT_SUBSCRIBE},
+		      {"admin", API_JWT_ADMIN}};
 
 	*bits = 0;
 	while (text.n > 0) {
@@ -240,14 +243,22 @@ int sl_api_make_token(const struct sl_config *conf, const char *room, const char
 	int n;
 
 	if (bad || !sl_str_copy(jwt.room, sizeof(jwt.room), sl_str_z(room)))
-		return sl_fmt(why->text, sizeof(why->text), "--room %s", bad ? bad : "is too long"), SL_EPARSE;
+		return sl_fmt(why->text, sizeof(why->text), "--room %s", bad ? bad : "is too long"),
+		       SL_EPARSE;
 	bad = api_name_check(sl_str_z(participant));
 	if (bad || !sl_str_copy(jwt.participant, sizeof(jwt.participant), sl_str_z(participant)))
-		return sl_fmt(why->text, sizeof(why->text), "--participant %s", bad ? bad : "is too long"), SL_EPARSE;
+		return sl_fmt(why->text, sizeof(why->text), "--participant %s",
+			      bad ? bad : "is too long"),
+		       SL_EPARSE;
 	if (read_rights(sl_str_z(rights), &jwt.rights) < 0)
-		return sl_fmt(why->text, sizeof(why->text), "--rights: use publish, subscribe, admin, with commas"), SL_EPARSE;
+		return sl_fmt(why->text, sizeof(why->text),
+			      "--rights: use publish, subscribe, admin, with commas"),
+		       SL_EPARSE;
 	n = api_jwt_make(sl_str_z(conf->http.jwt_key), &jwt, wall_us, out, cap);
 	if (n < 0)
-		sl_fmt(why->text, sizeof(why->text), n == SL_ESTATE ? "set http.jwt_key first: the server checks tokens with it" : "%s", sl_strerror(n));
+		sl_fmt(why->text, sizeof(why->text),
+		       n == SL_ESTATE ? "set http.jwt_key first: the server checks tokens with it"
+				      : "%s",
+		       sl_strerror(n));
 	return n;
 }

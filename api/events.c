@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/events.c — events: numbered, kept for a while, read at each reader's own pace (docs/events.md).
- * A reader has no queue: it is a place in the history, and is given the next event when its socket takes more. Who falls
- * behind what is kept is told so and closed; it comes back with the last id it saw, and hears of the gap. */
+ * api/events.c — events: numbered, kept for a while, read at each reader's own pace
+ * (docs/events.md). A reader has no queue: it is a place in the history, and is given the next
+ * event when its socket takes more. Who falls behind what is kept is told so and closed; it comes
+ * back with the last id it saw, and hears of the gap. */
 #include "api/events.h"
 #include "api/json.h"
 #include "api/join.h"
@@ -10,29 +11,29 @@
 enum { HISTORY = 1000, HISTORY_BYTES = 1 << 20, CLOSE_TRY_LATER = 1013, STATS_MAX_S = 60 };
 
 struct event {
-	uint64_t room[2];               /* digest of its name; both 0: of none */
+	uint64_t room[2]; /* digest of its name; both 0: of none */
 	const char *type;
-	char *text;                     /* owned: one JSON object */
+	char *text; /* owned: one JSON object */
 	size_t len;
 };
 
 struct reader {
-	struct sl_list link;            /* of events->readers */
+	struct sl_list link; /* of events->readers */
 	struct api_events *events;
-	struct api_conn *conn;          /* server-sent events, or */
+	struct api_conn *conn; /* server-sent events, or */
 	struct api_ws *ws;
 	/* state */
-	uint64_t next;                  /* id of the event to be given next */
-	uint64_t room[2];               /* both 0: all */
-	uint64_t after;                 /* the last it saw in an earlier life; 0 none */
-	unsigned every_s, left_s;       /* between statistics (0: none are wanted), and to the next */
-	struct api_feed_place place;    /* of its walk through them */
+	uint64_t next;		     /* id of the event to be given next */
+	uint64_t room[2];	     /* both 0: all */
+	uint64_t after;		     /* the last it saw in an earlier life; 0 none */
+	unsigned every_s, left_s;    /* between statistics (0: none are wanted), and to the next */
+	struct api_feed_place place; /* of its walk through them */
 	bool greeted, gap_told, ending;
 };
 
 struct api_events {
 	struct sl_api *api;
-	struct event ring[HISTORY];     /* of ids first to next - 1, at id modulo HISTORY */
+	struct event ring[HISTORY]; /* of ids first to next - 1, at id modulo HISTORY */
 	uint64_t first, next;
 	size_t bytes;
 	struct sl_list readers;
@@ -151,9 +152,9 @@ static int make_own(const struct reader *r, const char *type, uint64_t id, char 
 
 struct piece {
 	const char *type, *text;
-	char *owned;                    /* NULL: of the history */
+	char *owned; /* NULL: of the history */
 	size_t len;
-	uint64_t id;                    /* 0: statistics have none */
+	uint64_t id; /* 0: statistics have none */
 };
 
 /* The gap and the greeting. False: out of memory. */
@@ -282,8 +283,9 @@ static void ws_drained(struct api_ws *ws)
 	if (copy)
 		(void)api_ws_send(ws, copy, p.len);
 	else
-		api_ws_close(ws, CLOSE_TRY_LATER, what == NEXT_BEHIND ? "events are not read fast enough"
-								     : "out of memory");
+		api_ws_close(ws, CLOSE_TRY_LATER,
+			     what == NEXT_BEHIND ? "events are not read fast enough"
+						 : "out of memory");
 }
 
 /* ================= readers come and go ================= */
@@ -305,8 +307,8 @@ static bool query(const struct api_request *req, const char *name, char *out, si
 	return false;
 }
 
-/* NULL, or what is wrong with the last id that the client says it saw. The header is newer than the query, which an
- * EventSource repeats. */
+/* NULL, or what is wrong with the last id that the client says it saw. The header is newer than the
+ * query, which an EventSource repeats. */
 static const char *read_place(struct reader *r, const struct api_request *req)
 {
 	struct api_events *e = r->events;
@@ -401,8 +403,7 @@ bool api_event_watched(struct sl_api *api, const struct api_room *room)
 	uint64_t key[2];
 
 	room_key(api, room->name, key);
-	SL_LIST_EACH(it, tmp, &api->events->readers)
-	{
+	SL_LIST_EACH(it, tmp, &api->events->readers) {
 		const struct reader *r = SL_LIST_AT(it, struct reader, link);
 
 		if (r->every_s && concerns(r, key))
@@ -414,8 +415,7 @@ bool api_event_watched(struct sl_api *api, const struct api_room *room)
 /* Once a second. Who is still walking is slow, and goes on with the newest there is. */
 void api_event_readers_due(struct sl_api *api)
 {
-	SL_LIST_EACH(it, tmp, &api->events->readers)
-	{
+	SL_LIST_EACH(it, tmp, &api->events->readers) {
 		struct reader *r = SL_LIST_AT(it, struct reader, link);
 
 		r->left_s -= r->left_s > 0 ? 1 : 0;
@@ -493,8 +493,8 @@ static void begin(struct sl_api *api, struct api_json_out *o, const char *type, 
 		api_json_put_z(o, "room", r->name);
 }
 
-/* An event that there is no memory for is a hole in the numbers: nothing before it can be gone on from, so that every
- * reader notices. */
+/* An event that there is no memory for is a hole in the numbers: nothing before it can be gone on
+ * from, so that every reader notices. */
 static void lose(struct api_events *e)
 {
 	while (e->first < e->next)
@@ -520,8 +520,7 @@ static void emit(struct sl_api *api, struct api_json_out *o, const char *type,
 		*at(e, e->next++) = ev;
 		e->bytes += ev.len;
 	}
-	SL_LIST_EACH(it, tmp, &e->readers)
-	{
+	SL_LIST_EACH(it, tmp, &e->readers) {
 		wake(SL_LIST_AT(it, struct reader, link));
 	}
 }

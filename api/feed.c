@@ -9,9 +9,9 @@
 #include "api/rest.h"
 
 enum {
-	FLIGHT_MAX = 8,  /* questions that wait for their answers */
+	FLIGHT_MAX = 8,	 /* questions that wait for their answers */
 	ROUND_MAX = 256, /* sessions asked about in one second */
-	PER_PART = 12,   /* subscriptions in one text */
+	PER_PART = 12,	 /* subscriptions in one text */
 	PARTS_MAX = 1 + (SL_TRACK_STATS_MAX + PER_PART - 1) / PER_PART
 };
 

@@ -490,8 +490,9 @@ static bool has_token(struct lws *wsi, struct api_conn *c)
 		token = query_token(wsi, text, sizeof(text));
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
-	ok = token.n > 0 && api_authenticate(c->api->conf, token,
-					     now.tv_sec * SL_SEC + now.tv_nsec / 1000, &c->req.rights);
+	ok = token.n > 0 &&
+	     api_authenticate(c->api->conf, token, now.tv_sec * SL_SEC + now.tv_nsec / 1000,
+			      &c->req.rights);
 	sl_wipe(text, sizeof(text));
 	return ok;
 }
@@ -601,8 +602,8 @@ static bool judge(struct lws *wsi, struct api_conn *c)
 		       false;
 	/* What a page of a configured origin may ask for it may read, too, be it only that there is
 	 * no such thing. */
-	req->cors = (req->route && req->route->cors) ||
-		    api_origin_listed(conf, sl_str_z(req->origin));
+	req->cors =
+		(req->route && req->route->cors) || api_origin_listed(conf, sl_str_z(req->origin));
 	if (!req->route)
 		return api_problem(c, 404, "there is no such path"), false;
 	if (req->method == API_OPTIONS)

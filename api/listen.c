@@ -54,8 +54,7 @@ static void on_sweep(uv_timer_t *t)
 	int64_t now_us = api_now_us(api), next_us = SL_NEVER;
 
 	api->sweep_us = SL_NEVER;
-	SL_LIST_EACH(it, tmp, &api->conns)
-	{
+	SL_LIST_EACH(it, tmp, &api->conns) {
 		struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		if (c->deadline_us <= now_us)
@@ -78,9 +77,8 @@ static void on_sweep(uv_timer_t *t)
 static int worth_less(const struct api_conn *c)
 {
 	static const int by_state[] = {
-		[CONN_SNIFF] = 3, [CONN_HEAD] = 3,   [CONN_BODY] = 2,
-		[CONN_WAIT] = 0,  [CONN_WS] = 0,     [CONN_STREAM] = 0,
-		[CONN_ANSWER] = 1, [CONN_DYING] = 4,
+		[CONN_SNIFF] = 3, [CONN_HEAD] = 3,   [CONN_BODY] = 2,	[CONN_WAIT] = 0,
+		[CONN_WS] = 0,	  [CONN_STREAM] = 0, [CONN_ANSWER] = 1, [CONN_DYING] = 4,
 	};
 
 	return c->req.authorized ? 0 : by_state[c->state];
@@ -92,8 +90,7 @@ static bool evict(struct sl_api *api, const struct sl_addr *from)
 {
 	struct api_conn *victim = NULL;
 
-	SL_LIST_EACH(it, tmp, &api->conns)
-	{
+	SL_LIST_EACH(it, tmp, &api->conns) {
 		struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		if (from && (!c->counted || memcmp(c->peer.ip, from->ip, sizeof(from->ip)) != 0))
@@ -114,8 +111,7 @@ static uint32_t count_from(const struct sl_api *api, const struct sl_addr *from)
 {
 	uint32_t n = 0;
 
-	SL_LIST_EACH(it, tmp, &api->conns)
-	{
+	SL_LIST_EACH(it, tmp, &api->conns) {
 		const struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		n += c->counted && memcmp(c->peer.ip, from->ip, sizeof(from->ip)) == 0;
@@ -390,8 +386,7 @@ void api_listen_free(struct sl_api *api)
 	for (size_t i = 0; i < SL_COUNT(all); i++)
 		if (all[i]->data && !uv_is_closing(all[i]))
 			uv_close(all[i], on_closed);
-	SL_LIST_EACH(it, tmp, &api->conns)
-	{
+	SL_LIST_EACH(it, tmp, &api->conns) {
 		struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		if (!c->wsi)

@@ -170,8 +170,9 @@ static uint32_t video_cap(const struct sl_api *api, const struct sl_track_conf *
 	return t->kind == SL_VIDEO && (!t->twcc || api->conf->publish.cap) ? api->publish_bps : 0;
 }
 
-void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed, const struct sl_sdp_media *theirs,
-		    bool publish, const struct sl_sdp_send *send, struct sl_track_conf *t)
+void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed,
+		    const struct sl_sdp_media *theirs, bool publish, const struct sl_sdp_send *send,
+		    struct sl_track_conf *t)
 {
 	t->publish = publish;
 	t->kind = agreed->kind == SL_SDP_VIDEO ? SL_VIDEO : SL_AUDIO;
@@ -232,7 +233,8 @@ static int check_sizes(const struct sl_transport_conf *conf, struct sl_sdp_why *
 	return SL_EUNSUPPORTED;
 }
 
-int api_peer_conf(const struct sl_sdp_media *m, struct sl_transport_conf *conf, struct sl_sdp_why *why)
+int api_peer_conf(const struct sl_sdp_media *m, struct sl_transport_conf *conf,
+		  struct sl_sdp_why *why)
 {
 	for (size_t i = 0; i < m->fingerprint_count && i < SL_COUNT(conf->fingerprints); i++) {
 		struct sl_core_fingerprint *f = &conf->fingerprints[conf->fingerprint_count];

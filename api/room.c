@@ -70,8 +70,7 @@ static void schedule_end(struct sl_api *api, struct api_room *r)
 /* The first to end of those that nobody asked for makes way. */
 static void make_way(struct sl_api *api)
 {
-	SL_LIST_EACH(it, tmp, &api->empty_rooms)
-	{
+	SL_LIST_EACH(it, tmp, &api->empty_rooms) {
 		struct api_room *r = SL_LIST_AT(it, struct api_room, link);
 
 		if (!r->made) {
@@ -86,7 +85,8 @@ void api_room_end(struct sl_api *api, struct api_room *r, const char *why)
 	while (!sl_list_empty(&r->publishers))
 		api_session_end(api, SL_LIST_AT(r->publishers.next, struct api_session, link), why);
 	while (!sl_list_empty(&r->players))
-		api_session_end(api, SL_LIST_AT(r->players.next, struct api_session, play_link), why);
+		api_session_end(api, SL_LIST_AT(r->players.next, struct api_session, play_link),
+				why);
 	room_free(api, r);
 	api_rooms_tick(api);
 }
@@ -126,8 +126,7 @@ int api_room_new(struct sl_api *api, const char *name, struct api_room **out)
 
 struct api_session *api_room_publisher(const struct api_room *r, const char *participant)
 {
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		if (strcmp(s->participant, participant) == 0)
@@ -142,8 +141,7 @@ struct api_session *api_room_participant(const struct api_room *r, const char *p
 
 	if (pub)
 		return pub;
-	SL_LIST_EACH(it, tmp, &r->players)
-	{
+	SL_LIST_EACH(it, tmp, &r->players) {
 		struct api_session *s = SL_LIST_AT(it, struct api_session, play_link);
 
 		if (s->join && strcmp(s->participant, participant) == 0)
@@ -156,8 +154,7 @@ uint32_t api_room_count(const struct api_room *r)
 {
 	uint32_t n = r->publisher_count;
 
-	SL_LIST_EACH(it, tmp, &r->players)
-	{
+	SL_LIST_EACH(it, tmp, &r->players) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, play_link);
 
 		n += s->join && !s->publisher;
@@ -167,13 +164,13 @@ uint32_t api_room_count(const struct api_room *r)
 
 /* ================= who plays whom ================= */
 
-/* The n-th published track of a kind that core has, or NULL. These few are looked for by each player
- * of a full room: not among all those that their owner plays. */
+/* The n-th published track of a kind that core has, or NULL. These few are looked for by each
+ * player of a full room: not among all those that their owner plays. */
 static struct api_track *track_at(struct api_session *s, enum sl_kind kind, unsigned unit)
 {
 	for (size_t i = s->publish_first; i < s->publish_end; i++)
-		if (s->tracks[i].id && s->tracks[i].publish &&
-		    s->tracks[i].kind == kind && s->tracks[i].unit == unit)
+		if (s->tracks[i].id && s->tracks[i].publish && s->tracks[i].kind == kind &&
+		    s->tracks[i].unit == unit)
 			return &s->tracks[i];
 	return NULL;
 }
@@ -237,8 +234,8 @@ static void place(struct api_session *player, const uint8_t slot_kinds[UINT8_MAX
 
 	for (size_t i = 0; i < player->slot_count; i++)
 		if (!player->slots[i].publisher && slot_kinds[i] & kinds) {
-			player->slots[i] = (struct api_slot){.publisher = pub->tag,
-							     .unit = (uint8_t)unit};
+			player->slots[i] =
+				(struct api_slot){.publisher = pub->tag, .unit = (uint8_t)unit};
 			return;
 		}
 }
@@ -257,8 +254,7 @@ static void fill_slots(struct sl_api *api, struct api_session *player, const str
 		if (!pub || pub->room != r || !may_play(player, pub) || !has_unit(pub, slot->unit))
 			slot->publisher = 0;
 	}
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
 		unsigned n = may_play(player, pub) ? units(pub) : 0;
 
@@ -279,7 +275,8 @@ static void on_routed(void *arg, const struct sl_reply *reply)
 	struct sl_api *api = op->api;
 	struct api_session *s = api ? api_session_by_tag(api, op->session) : NULL;
 
-	if (s && s->room && reply->err && reply->err != SL_ENOTFOUND && op->track < s->track_count) {
+	if (s && s->room && reply->err && reply->err != SL_ENOTFOUND &&
+	    op->track < s->track_count) {
 		s->tracks[op->track].playing = 0;
 		s->room->dirty = api->dirty = true;
 		api_rooms_tick(api);
@@ -321,7 +318,8 @@ static void route_player(struct sl_api *api, struct api_room *r, struct api_sess
 	for (size_t i = 0; i < player->track_count; i++) {
 		uint64_t want = wanted_by(api, player, &player->tracks[i]);
 
-		if (player->tracks[i].publish || !player->tracks[i].id || want == player->tracks[i].playing)
+		if (player->tracks[i].publish || !player->tracks[i].id ||
+		    want == player->tracks[i].playing)
 			continue;
 		if (!route(api, player, i, want))
 			r->dirty = api->dirty = true;
@@ -351,8 +349,7 @@ static void cap_session(struct sl_api *api, struct api_room *r, struct api_sessi
 
 void api_room_caps(struct sl_api *api, struct api_room *r)
 {
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		if (s->state == SESSION_OPEN)
@@ -365,8 +362,7 @@ void api_room_caps(struct sl_api *api, struct api_room *r)
 static void route_room(struct sl_api *api, struct api_room *r)
 {
 	r->dirty = false;
-	SL_LIST_EACH(it, tmp, &r->players)
-	{
+	SL_LIST_EACH(it, tmp, &r->players) {
 		struct api_session *player = SL_LIST_AT(it, struct api_session, play_link);
 
 		if (player->state == SESSION_OPEN)
@@ -406,8 +402,7 @@ void api_room_set(struct sl_api *api, struct api_room *r, struct api_room_set *s
 
 const struct api_session *api_room_speaker(const struct api_room *r)
 {
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		const struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		for (size_t i = 0; i < s->track_count; i++)
@@ -435,8 +430,7 @@ void api_room_level(struct sl_api *api, struct api_session *s, uint64_t track, u
 			s->tracks[i].score = score;
 			s->tracks[i].heard_us = now_us;
 		}
-	SL_LIST_EACH(it, tmp, &r->publishers)
-	{
+	SL_LIST_EACH(it, tmp, &r->publishers) {
 		struct api_session *pub = SL_LIST_AT(it, struct api_session, link);
 
 		for (size_t i = 0; i < pub->track_count; i++) {

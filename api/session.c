@@ -240,8 +240,7 @@ void api_session_end(struct sl_api *api, struct api_session *s, const char *why)
 
 void api_sessions_retry(struct sl_api *api)
 {
-	SL_LIST_EACH(it, tmp, &api->closing)
-	{
+	SL_LIST_EACH(it, tmp, &api->closing) {
 		struct api_session *s = SL_LIST_AT(it, struct api_session, link);
 
 		if (!close_transport(api, s)) {

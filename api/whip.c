@@ -150,8 +150,7 @@ static void created(struct api_op *op, struct api_session *s, char *text, size_t
 	char id[7];
 
 	api_short_id(s, id);
-	SL_LOG(INFO, WHIP, "session opened",
-	       SL_KS("role", s->publisher ? "publisher" : "player"),
+	SL_LOG(INFO, WHIP, "session opened", SL_KS("role", s->publisher ? "publisher" : "player"),
 	       SL_KS("room", s->room->name), SL_KSTR("participant", api_log_name(s)),
 	       SL_KS("session", id), SL_KU("loop", s->loop), SL_KA("peer", &c->peer));
 	api_header(c, "Location", "/sessions/%s", s->id);
@@ -360,8 +359,8 @@ void api_whip_post(struct api_conn *c)
 	there = api_room_find(api, room);
 	op->n.codecs = there ? there->set.codecs : 0;
 	err = api_negotiate(api, sl_str(op->text, op->text_len),
-			    is_whip(&c->req) ? SL_SDP_PUBLISHER : SL_SDP_PLAYER,
-			    api_pick_loop(api), &op->n, &why);
+			    is_whip(&c->req) ? SL_SDP_PUBLISHER : SL_SDP_PLAYER, api_pick_loop(api),
+			    &op->n, &why);
 	if (err)
 		offer_refused(op, err, &why);
 	else

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/ws.c — WebSockets over libwebsockets (RFC 6455): whole messages in, a bounded queue out.
- * The library unmasks, checks frames and answers pings and closes; what it does not bound is bounded here. */
+ * The library unmasks, checks frames and answers pings and closes; what it does not bound is
+ * bounded here. */
 #include "api/ws.h"
 #include <libwebsockets.h>
 
 enum {
-	CHUNK = 32768,                  /* a longer message goes out in fragments of this size */
-	RATE = 50, BURST = 100,         /* messages a second */
-	CLOSE_NORMAL = 1000, CLOSE_TYPE = 1003, CLOSE_UTF8 = 1007, CLOSE_POLICY = 1008,
-	CLOSE_TOO_BIG = 1009, CLOSE_ERROR = 1011, CLOSE_TRY_LATER = 1013
+	CHUNK = 32768, /* a longer message goes out in fragments of this size */
+	RATE = 50,
+	BURST = 100, /* messages a second */
+	CLOSE_NORMAL = 1000,
+	CLOSE_TYPE = 1003,
+	CLOSE_UTF8 = 1007,
+	CLOSE_POLICY = 1008,
+	CLOSE_TOO_BIG = 1009,
+	CLOSE_ERROR = 1011,
+	CLOSE_TRY_LATER = 1013
 };
 #define CLOSE_WAIT_US (5 * SL_SEC)
 
 struct ws_out {
 	struct sl_list link;
-	char *text;                     /* owned */
+	char *text; /* owned */
 	size_t len, sent;
 };
 
@@ -24,17 +31,17 @@ struct api_ws {
 	void *data;
 	/* owned */
 	struct sl_list queue;
-	char *in;                       /* the message that is coming */
+	char *in; /* the message that is coming */
 	/* state */
 	size_t in_len, in_cap;
 	unsigned fragments;
 	size_t queued_bytes, queued_count;
-	int64_t pong_us, ping_us;       /* when the last one came, when the next one goes */
-	int64_t tokens_us;              /* messages that may come, in time: a second is RATE of them */
+	int64_t pong_us, ping_us; /* when the last one came, when the next one goes */
+	int64_t tokens_us;	  /* messages that may come, in time: a second is RATE of them */
 	int64_t rated_us;
 	bool open, ping_due;
-	bool closing;                   /* close_code is to be sent */
-	bool ended;                     /* a close was sent or came: nothing more goes out */
+	bool closing; /* close_code is to be sent */
+	bool ended;   /* a close was sent or came: nothing more goes out */
 	int close_code, peer_code;
 	char reason[124];
 };
@@ -119,7 +126,8 @@ static void fail(struct api_ws *ws, int code, const char *reason)
 bool api_ws_send(struct api_ws *ws, char *text, size_t len)
 {
 	bool ending = ws->closing || ws->ended;
-	bool full = ws->queued_count >= API_WS_QUEUE_MAX || ws->queued_bytes + len > API_WS_MESSAGE_MAX;
+	bool full =
+		ws->queued_count >= API_WS_QUEUE_MAX || ws->queued_bytes + len > API_WS_MESSAGE_MAX;
 	struct ws_out *o = ending || full ? NULL : sl_zalloc(sizeof(*o));
 
 	if (!o) {
@@ -169,8 +177,8 @@ static int write_ping(struct api_ws *ws)
 	return lws_write(ws->conn->wsi, out + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
 }
 
-/* RFC 6455 section 5.5.1. Not by the library's own way, which may end the connection before the frame
- * has gone. The peer's answer, or CLOSE_WAIT_US, ends it. */
+/* RFC 6455 section 5.5.1. Not by the library's own way, which may end the connection before the
+ * frame has gone. The peer's answer, or CLOSE_WAIT_US, ends it. */
 static int write_close(struct api_ws *ws)
 {
 	unsigned char out[LWS_PRE + 4 + sizeof(ws->reason)], *p = out + LWS_PRE;

@@ -119,7 +119,8 @@ static int cmd_cap(struct sl_engine *e, struct sl_cmd *cmd)
 	if (!p)
 		return SL_ENOTFOUND;
 	p->conf.max_bps = cmd->bps;
-	/* Before there are keys nothing can be sent, and the report's timer bounds the handshake. */
+	/* Before there are keys nothing can be sent, and the report's timer bounds the handshake.
+	 */
 	if (p->t->phase == SL_T_CONNECTED)
 		sl_feedback_report(p->t);
 	return SL_OK;

@@ -10,10 +10,9 @@ const char *sl_strerror(int err)
 	static const struct {
 		int err;
 		const char *text;
-	} texts[] = {
-		{SL_OK, "no error"},
+	} texts[] = {{SL_OK, "no error"},
 #define X(name, n, text) {SL_##name, text},
-		SL_ERRORS(X)
+		     SL_ERRORS(X)
 #undef X
 	};
 

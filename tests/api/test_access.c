@@ -21,8 +21,8 @@ static const char *bearer(const char *room, const char *participant, const char 
 	char token[4200];
 	struct sl_core_why why;
 
-	TRY(sl_api_make_token(&rig.conf, room, participant, rights, 60, (int64_t)time(NULL) * SL_SEC,
-			      token, sizeof(token), &why));
+	TRY(sl_api_make_token(&rig.conf, room, participant, rights, 60,
+			      (int64_t)time(NULL) * SL_SEC, token, sizeof(token), &why));
 	(void)sl_fmt(line, sizeof(line), SDP_HEADERS "Authorization: Bearer %s\r\n", token);
 	return line;
 }
@@ -55,8 +55,10 @@ TEST(a_join_token_publishes_in_its_room_as_its_participant_and_nowhere_else)
 		bool get = rows[i].path[1] == 'm';
 
 		rig_with("", key);
-		CHECK_EQ(status(get ? "GET" : "POST", rows[i].path, bearer(rows[i].room, "ann", rows[i].rights),
-				get ? "" : offer("sendonly", 1, 1)), rows[i].want);
+		CHECK_EQ(status(get ? "GET" : "POST", rows[i].path,
+				bearer(rows[i].room, "ann", rows[i].rights),
+				get ? "" : offer("sendonly", 1, 1)),
+			 rows[i].want);
 		rig_stop(NULL);
 	}
 }
@@ -64,14 +66,18 @@ TEST(a_join_token_publishes_in_its_room_as_its_participant_and_nowhere_else)
 TEST(a_join_token_names_the_participant_it_publishes_as)
 {
 	rig_with("", key);
-	CHECK_EQ(status("POST", "/whip/studio", bearer("studio", "ann", "publish"), offer("sendonly", 1, 1)), 201);
+	CHECK_EQ(status("POST", "/whip/studio", bearer("studio", "ann", "publish"),
+			offer("sendonly", 1, 1)),
+		 201);
 	CHECK(api_room_publisher(api_room_find(rig.api, "studio"), "ann") != NULL);
 }
 
 TEST(a_join_token_subscribes_with_the_right_to)
 {
 	rig_with("", key);
-	CHECK_EQ(status("POST", "/whep/studio", bearer("studio", "ann", "subscribe"), offer("recvonly", 1, 1)), 201);
+	CHECK_EQ(status("POST", "/whep/studio", bearer("studio", "ann", "subscribe"),
+			offer("recvonly", 1, 1)),
+		 201);
 }
 
 TEST(t50_a_session_is_changed_only_by_the_token_that_made_it_or_the_static_one)
@@ -80,18 +86,23 @@ TEST(t50_a_session_is_changed_only_by_the_token_that_made_it_or_the_static_one)
 	char headers[4600];
 
 	rig_with("static secret", key);
-	a = ask("POST", "/whip/studio", bearer("studio", "ann", "publish"), offer("sendonly", 1, 1));
+	a = ask("POST", "/whip/studio", bearer("studio", "ann", "publish"),
+		offer("sendonly", 1, 1));
 	STOP_AFTER_OOM();
 	CHECK_EQ(a->status, 201);
 	(void)sl_fmt(where, sizeof(where), "%s", answer_header(a, "Location"));
 	(void)sl_fmt(tag, sizeof(tag), "%s", answer_header(a, "ETag"));
 	CHECK_EQ(status("DELETE", where, "", ""), 401);
-	CHECK_EQ(status("DELETE", where, bearer("studio", "bob", "publish,subscribe,admin"), ""), 403);
+	CHECK_EQ(status("DELETE", where, bearer("studio", "bob", "publish,subscribe,admin"), ""),
+		 403);
 	CHECK_EQ(status("DELETE", where, bearer("other", "ann", "publish"), ""), 403);
-	CHECK_EQ(status("DELETE", "/sessions/AAAAAAAAAAAAAAAAAAAAAA", bearer("studio", "bob", "publish"), ""), 404);
+	CHECK_EQ(status("DELETE", "/sessions/AAAAAAAAAAAAAAAAAAAAAA",
+			bearer("studio", "bob", "publish"), ""),
+		 404);
 	(void)sl_fmt(headers, sizeof(headers), "%s", bearer("studio", "ann", "publish"));
 	CHECK_EQ(status("DELETE", where, headers, ""), 200);
-	a = ask("POST", "/whip/studio", bearer("studio", "ann", "publish"), offer("sendonly", 1, 1));
+	a = ask("POST", "/whip/studio", bearer("studio", "ann", "publish"),
+		offer("sendonly", 1, 1));
 	STOP_AFTER_OOM();
 	(void)sl_fmt(where, sizeof(where), "%s", answer_header(a, "Location"));
 	CHECK_EQ(status("DELETE", where, "Authorization: Bearer static secret\r\n", ""), 200);
@@ -104,7 +115,8 @@ TEST(a_token_may_come_in_the_query)
 
 	rig_with("", key);
 	line = bearer("studio", "ann", "publish") + strlen(SDP_HEADERS "Authorization: Bearer ");
-	(void)sl_fmt(path, sizeof(path), "/whip/studio?access_token=%.*s", (int)strcspn(line, "\r"), line);
+	(void)sl_fmt(path, sizeof(path), "/whip/studio?access_token=%.*s", (int)strcspn(line, "\r"),
+		     line);
 	CHECK_EQ(status("POST", path, SDP_HEADERS, offer("sendonly", 1, 1)), 201);
 	(void)sl_fmt(path, sizeof(path), "/whip/studio?access_token=wrong");
 	CHECK_EQ(status("POST", path, SDP_HEADERS, offer("sendonly", 1, 1)), 401);
@@ -119,7 +131,9 @@ TEST(with_a_key_of_join_tokens_nothing_but_health_and_the_page_goes_without)
 	CHECK_EQ(status("OPTIONS", "/whip/studio", "", ""), 204);
 	CHECK_EQ(status("GET", "/metrics", "", ""), 401);
 	CHECK_EQ(status("POST", "/whip/studio", SDP_HEADERS, offer("sendonly", 1, 1)), 401);
-	CHECK_EQ(status("POST", "/whip/studio", SDP_HEADERS "Authorization: Bearer a.b.c\r\n", offer("sendonly", 1, 1)), 401);
+	CHECK_EQ(status("POST", "/whip/studio", SDP_HEADERS "Authorization: Bearer a.b.c\r\n",
+			offer("sendonly", 1, 1)),
+		 401);
 }
 
 TEST(a_token_is_made_only_of_names_rights_and_a_key_that_can_be)
@@ -141,8 +155,8 @@ TEST(a_token_is_made_only_of_names_rights_and_a_key_that_can_be)
 
 		sl_config_defaults(&conf);
 		(void)sl_fmt(conf.http.jwt_key, SL_CONFIG_TEXT_MAX, "%s", rows[i].key);
-		err = sl_api_make_token(&conf, rows[i].room, rows[i].participant, rows[i].rights, 60, SL_SEC, token,
-					sizeof(token), &why);
+		err = sl_api_make_token(&conf, rows[i].room, rows[i].participant, rows[i].rights,
+					60, SL_SEC, token, sizeof(token), &why);
 		CHECK(err < 0);
 		if (err == SL_ENOMEM)
 			TRY(err);

@@ -16,7 +16,7 @@ struct sse {
 };
 
 struct sse_event {
-	uint64_t id;            /* 0 none */
+	uint64_t id; /* 0 none */
 	char type[32];
 	char data[9000];
 };
@@ -87,7 +87,8 @@ static uint64_t sse_expect(struct sse *s, const char *type, const char *holds)
 	if (sl_test_oom_fired() && (strcmp(ev.type, type) != 0 || !strstr(ev.data, holds)))
 		sl_test_oom_stop();
 	if (strcmp(ev.type, type) != 0 || !strstr(ev.data, holds))
-		sl_test_failed(__FILE__, __LINE__, "%s: %s, want %s with %s", ev.type, ev.data, type, holds);
+		sl_test_failed(__FILE__, __LINE__, "%s: %s, want %s with %s", ev.type, ev.data,
+			       type, holds);
 	return ev.id;
 }
 
@@ -113,8 +114,12 @@ static void tell(const char *what, unsigned n)
 
 static void core_event(enum sl_core_event_type type, const struct fake_transport *t)
 {
-	struct sl_core_event ev = {.type = type, .transport = t->id, .tag = t->conf.tag, .track = t->tracks[0],
-				   .codec = SL_OPUS, .score = 100};
+	struct sl_core_event ev = {.type = type,
+				   .transport = t->id,
+				   .tag = t->conf.tag,
+				   .track = t->tracks[0],
+				   .codec = SL_OPUS,
+				   .score = 100};
 
 	sl_api_event(rig.api, &ev);
 }
@@ -132,8 +137,10 @@ TEST(the_life_of_a_publisher_is_told_in_order)
 	publish("/whip/studio?participant=ann", location, etag);
 	STOP_AFTER_OOM();
 	sse_expect(&s, "room", "\"event\":\"created\",\"room\":\"studio\"");
-	sse_expect(&s, "session", "\"event\":\"opened\",\"room\":\"studio\",\"participant\":\"ann\"");
-	sse_expect(&s, "participant", "\"event\":\"joined\",\"room\":\"studio\",\"participant\":\"ann\"");
+	sse_expect(&s, "session",
+		   "\"event\":\"opened\",\"room\":\"studio\",\"participant\":\"ann\"");
+	sse_expect(&s, "participant",
+		   "\"event\":\"joined\",\"room\":\"studio\",\"participant\":\"ann\"");
 	sse_expect(&s, "track", "\"event\":\"added\"");
 	sse_expect(&s, "track", "\"kind\":\"video\"");
 	core_event(SL_EV_CONNECTED, fake_core_last(&rig.core));
@@ -178,7 +185,9 @@ TEST(the_life_of_a_room_is_told)
 	s = sse_open("/v1/events?room=studio", "");
 	sse_expect(&s, "hello", "");
 	CHECK_EQ(ask("PUT", "/v1/rooms/studio", "Content-Type: application/json\r\n",
-		     "{\"capacity\":2}")->status, 201);
+		     "{\"capacity\":2}")
+			 ->status,
+		 201);
 	sse_expect(&s, "room", "\"event\":\"created\",\"room\":\"studio\"");
 	sse_expect(&s, "room", "\"event\":\"changed\",\"room\":\"studio\"");
 	CHECK_EQ(ask("DELETE", "/v1/rooms/studio", "", "")->status, 204);
@@ -202,7 +211,9 @@ TEST(a_mute_is_told)
 	id = strstr(ev.data, "\"track\":{\"id\":\"");
 	CHECK(id && sl_fmt(path, sizeof(path), "/v1/tracks/%.22s", id + 15));
 	sse_expect(&s, "track", "\"muted\":false");
-	CHECK_EQ(ask("PATCH", path, "Content-Type: application/json\r\n", "{\"muted\":true}")->status, 200);
+	CHECK_EQ(ask("PATCH", path, "Content-Type: application/json\r\n", "{\"muted\":true}")
+			 ->status,
+		 200);
 	sse_expect(&s, "track", "\"event\":\"changed\"");
 }
 
@@ -215,7 +226,8 @@ TEST(overload_is_told_once_a_second_with_a_count)
 	sse_expect(&s, "hello", "");
 	sl_api_drain(rig.api);
 	for (int i = 0; i < 3; i++)
-		CHECK_EQ(ask("POST", "/whip/studio", SDP_HEADERS, offer("sendonly", 1, 1))->status, 503);
+		CHECK_EQ(ask("POST", "/whip/studio", SDP_HEADERS, offer("sendonly", 1, 1))->status,
+			 503);
 	tell("mark", 1);
 	STOP_AFTER_OOM();
 	sse_expect(&s, "overload", "\"reason\":\"draining: no new sessions\",\"refused\":1");
@@ -298,7 +310,8 @@ TEST(who_comes_back_misses_nothing)
 	CHECK_EQ(sse_expect(&s, "hello", ""), id + 1);
 	CHECK_EQ(sse_expect(&s, "room", "\"room\":\"b0\""), id + 2);
 	CHECK_EQ(sse_expect(&s, "room", "\"room\":\"b1\""), id + 3);
-	CHECK(sl_fmt(text, sizeof(text), "/v1/events?last_event_id=%llu", (unsigned long long)id + 2));
+	CHECK(sl_fmt(text, sizeof(text), "/v1/events?last_event_id=%llu",
+		     (unsigned long long)id + 2));
 	w = ws_open(text, "");
 	ws_expect(&w, "hello");
 	ws_expect(&w, "\"room\":\"b1\"");
@@ -344,10 +357,10 @@ TEST(ids_grow_over_a_restart)
 
 TEST(what_cannot_be_asked_for_is_refused_with_a_reason)
 {
-	static const char *const bad[] = {"/v1/events?last_event_id=x", "/v1/events?last_event_id=-1",
-					  "/v1/events?last_event_id=",
-					  "/v1/events?last_event_id=99999999999999999999", "/v1/events?room=",
-					  "/v1/events?room=%07"};
+	static const char *const bad[] = {
+		"/v1/events?last_event_id=x", "/v1/events?last_event_id=-1",
+		"/v1/events?last_event_id=",  "/v1/events?last_event_id=99999999999999999999",
+		"/v1/events?room=",	      "/v1/events?room=%07"};
 
 	RIG();
 	for (size_t i = 0; i < SL_COUNT(bad); i++) {
@@ -355,7 +368,9 @@ TEST(what_cannot_be_asked_for_is_refused_with_a_reason)
 		CHECK_EQ(ask("GET", bad[i], WS_HEADERS, "")->status, 400);
 	}
 	CHECK_EQ(ask("GET", "/v1/events", "Last-Event-ID: nonsense\r\n", "")->status, 400);
-	CHECK_EQ(ask("GET", "/v1/events", "Last-Event-ID: 1234567890123456789012345\r\n", "")->status, 400);
+	CHECK_EQ(ask("GET", "/v1/events", "Last-Event-ID: 1234567890123456789012345\r\n", "")
+			 ->status,
+		 400);
 	CHECK_EQ(ask("POST", "/v1/events", "", "x")->status, 405);
 	CHECK(rig.api->conn_count == 0);
 }
@@ -386,8 +401,7 @@ static void squeeze(void)
 {
 	int size = 4096;
 
-	SL_LIST_EACH(it, tmp, &rig.api->conns)
-	{
+	SL_LIST_EACH(it, tmp, &rig.api->conns) {
 		const struct api_conn *c = SL_LIST_AT(it, struct api_conn, link);
 
 		if (c->wsi)
@@ -459,7 +473,10 @@ TEST(t51_a_reader_that_sleeps_is_told_and_closed_and_costs_nothing)
 	RIG_UNTIL(!tail(sse));
 	CHECK(strstr(sse->in, "\n\nevent: overflow\ndata: {\"type\":\"overflow\""));
 	RIG_UNTIL(!tail(ws) || memmem(ws->in, ws->n, "\x88\x21\x03\xf5", 4));
-	CHECK(memmem(ws->in, ws->n, "\x88\x21\x03\xf5" "events are not read fast enough", 35) != NULL);
+	CHECK(memmem(ws->in, ws->n,
+		     "\x88\x21\x03\xf5"
+		     "events are not read fast enough",
+		     35) != NULL);
 	w = (struct wsclient){.c = ws};
 	ws_send(&w, WS_FIN | WS_CLOSE, "\x03\xf5", 2);
 	RIG_UNTIL(!tail(ws));
@@ -494,7 +511,8 @@ TEST(a_reader_of_a_quiet_room_hears_beats)
 	rig.api->ws_ping_us = 1000;
 	c = client_new();
 	client_say(c, "GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-	RIG_UNTIL(!client_poll(c) || (strstr(c->in, ": beat\n\n") && strstr(strstr(c->in, ": beat\n\n") + 1, ": beat")));
+	RIG_UNTIL(!client_poll(c) || (strstr(c->in, ": beat\n\n") &&
+				      strstr(strstr(c->in, ": beat\n\n") + 1, ": beat")));
 	STOP_AFTER_OOM();
 	CHECK(!c->closed);
 }
@@ -669,7 +687,8 @@ TEST(statistics_come_each_second_to_each_minute)
 
 TEST(t41_a_page_of_another_site_reads_no_events)
 {
-	static const char *const evil[] = {"https://evil.example", "null", "http://127.0.0.1.evil.example", "http://127.0.0.1:1"};
+	static const char *const evil[] = {"https://evil.example", "null",
+					   "http://127.0.0.1.evil.example", "http://127.0.0.1:1"};
 	struct wsclient w;
 	char headers[512];
 

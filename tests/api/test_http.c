@@ -352,7 +352,7 @@ TEST(t40_one_address_has_only_its_share_but_loopback_is_not_counted)
 		CHECK(client_poll(c[i]) || sl_test_oom_fired());
 	/* As if they came from elsewhere. */
 	SL_LIST_EACH(it, tmp, &rig.api->conns)
-	SL_LIST_AT(it, struct api_conn, link)->counted = true;
+		SL_LIST_AT(it, struct api_conn, link)->counted = true;
 	CHECK_EQ(ask("GET", "/healthz", "", "")->status, 200);
 }
 

@@ -347,6 +347,12 @@ TEST(t41_a_page_of_elsewhere_does_not_join)
 		     "")
 			 ->status,
 		 403);
+	/* Who watches is asked for more than a WHIP publisher: a page of this machine is foreign.
+	 */
+	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS "Origin: http://localhost:3000\r\n",
+		     "")
+			 ->status,
+		 403);
 	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS "Origin: null\r\n", "")->status,
 		 403);
 	CHECK_EQ(ask("GET", "/v1/rooms/studio/join", WS_HEADERS "Host: evil.example\r\n", "")

@@ -99,8 +99,8 @@ TEST(the_people_of_a_room_are_on_different_loops_and_meet)
 		CHECK(sl_fmt(name, sizeof(name), "p%zu", i));
 		p[i] = join_as(i, name);
 		offered(p[i]);
-		CHECK(strstr(p[i]->sdp, session_of(p[i])->loop ? " 10001 typ host"
-							       : " 10000 typ host"));
+		CHECK(strstr(p[i]->sdp,
+			     session_of(p[i])->loop ? " 10001 typ host" : " 10000 typ host"));
 		answer_offer(p[i], NULL);
 		publish_av(p[i], NULL);
 	}

@@ -151,7 +151,8 @@ TEST(a_page_of_a_configured_origin_may_use_everything)
  * browser would keep the answer from the page. */
 TEST(a_page_of_a_configured_origin_may_read_what_it_asked_for)
 {
-	static const char *const paths[] = {"/sluice.js", "/v1/rooms", "/v1/nothing/here", "/metrics"};
+	static const char *const paths[] = {"/sluice.js", "/v1/rooms", "/v1/nothing/here",
+					    "/metrics"};
 	const struct answer *a;
 
 	rig_init();

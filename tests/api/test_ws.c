@@ -67,9 +67,12 @@ static void echo_closed(struct api_ws *ws, int code)
 
 static const struct api_ws_ops echo_ops = {
 	.accept = echo_accept, .open = echo_open, .text = echo_text, .closed = echo_closed};
-static const struct api_route echo_routes[] = {
-	{.path = "echo", .methods = 1 << API_GET, .scope = API_STATIC, .fn = api_ws_only, .ws = &echo_ops},
-	{.path = NULL}};
+static const struct api_route echo_routes[] = {{.path = "echo",
+						.methods = 1 << API_GET,
+						.scope = API_STATIC,
+						.fn = api_ws_only,
+						.ws = &echo_ops},
+					       {.path = NULL}};
 
 static void forget(void *unused)
 {
@@ -77,11 +80,11 @@ static void forget(void *unused)
 	api_more_routes = NULL;
 }
 
-#define ECHO_PATH()                                  \
-	do {                                    \
-		memset(&echo, 0, sizeof(echo)); \
-		api_more_routes = echo_routes;  \
-		DEFER(forget, NULL);            \
+#define ECHO_PATH()                                                                                \
+	do {                                                                                       \
+		memset(&echo, 0, sizeof(echo));                                                    \
+		api_more_routes = echo_routes;                                                     \
+		DEFER(forget, NULL);                                                               \
 	} while (0)
 
 TEST(a_message_comes_back_and_a_close_is_answered)
@@ -221,7 +224,9 @@ TEST(t41_a_socket_is_refused_by_origin_host_and_token_before_the_upgrade)
 	CHECK_EQ(upgrade("/echo?access_token=wrong", WS_HEADERS), 401);
 	CHECK_EQ(upgrade("/echo", WS_HEADERS "Authorization: Basic secret\r\n"), 401);
 	/* A page of another site has no token, and would get nowhere with one either. */
-	CHECK_EQ(upgrade("/echo?access_token=secret", WS_HEADERS "Origin: https://evil.example\r\n"), 403);
+	CHECK_EQ(
+		upgrade("/echo?access_token=secret", WS_HEADERS "Origin: https://evil.example\r\n"),
+		403);
 	CHECK_EQ(echo.opened, 0);
 	w = ws_open("/echo?access_token=secret", "Origin: http://127.0.0.1\r\n");
 	ws_text(&w, "in");
@@ -245,7 +250,8 @@ TEST(no_extension_is_agreed_on)
 	ECHO_PATH();
 	RIG();
 	/* ws_open() looks. */
-	(void)ws_open("/echo", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
+	(void)ws_open("/echo",
+		      "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
 }
 
 /* ================= frames ================= */
@@ -253,7 +259,7 @@ TEST(no_extension_is_agreed_on)
 struct frame {
 	uint8_t first;
 	const char *data;
-	size_t len;             /* 0: of the text */
+	size_t len; /* 0: of the text */
 };
 /* clang-format off */
 static const struct {
@@ -363,10 +369,18 @@ TEST(t27_a_message_may_have_a_mebibyte_and_no_more)
 	w = ws_open("/echo", "");
 	/* What a frame says of its length is enough. */
 	ws_send(&w, WS_TEXT, text, 100);
-	client_send(w.c, "\x80\xff\x00\x00\x00\x00\x00\x0f\xff\xff" "\x00\x00\x00\x00" "aaaa", 18);
+	client_send(w.c,
+		    "\x80\xff\x00\x00\x00\x00\x00\x0f\xff\xff"
+		    "\x00\x00\x00\x00"
+		    "aaaa",
+		    18);
 	closes_with(&w, 1009);
 	w = ws_open("/echo", "");
-	client_send(w.c, "\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff" "\x00\x00\x00\x00" "aaaa", 18);
+	client_send(w.c,
+		    "\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+		    "\x00\x00\x00\x00"
+		    "aaaa",
+		    18);
 	(void)ws_close_code(&w);
 	CHECK_EQ(echo.messages, 1);
 }
@@ -426,7 +440,8 @@ TEST(t27_messages_survive_any_split_of_their_bytes)
 			size_t piece = 1 + sl_rng_u32(&rng) % 6;
 
 			piece = SL_MIN(piece, len - at);
-			out[n++] = (uint8_t)((at ? WS_CONT : WS_TEXT) | (at + piece == len ? WS_FIN : 0));
+			out[n++] = (uint8_t)((at ? WS_CONT : WS_TEXT) |
+					     (at + piece == len ? WS_FIN : 0));
 			out[n++] = (uint8_t)(0x80 | piece);
 			memset(out + n, 0, 4);
 			memcpy(out + n + 4, text + at, piece);

@@ -41,7 +41,8 @@ void ws_text(struct wsclient *w, const char *text)
 	ws_send(w, WS_FIN | WS_TEXT, text, strlen(text));
 }
 
-/* Bytes of the header, 0 when not all of the frame is there. A server must not mask (RFC 6455 section 5.1). */
+/* Bytes of the header, 0 when not all of the frame is there. A server must not mask (RFC 6455
+ * section 5.1). */
 static size_t frame_head(const struct wsclient *w, size_t *len)
 {
 	const uint8_t *p = (const uint8_t *)w->c->in + w->at;
@@ -123,7 +124,8 @@ const char *ws_message(struct wsclient *w)
 	if (f.first != (WS_FIN | WS_TEXT) && sl_test_oom_fired())
 		sl_test_oom_stop();
 	if (f.first != (WS_FIN | WS_TEXT))
-		sl_test_failed(__FILE__, __LINE__, "no message: frame %02x, code %d %s", f.first, f.code, f.data);
+		sl_test_failed(__FILE__, __LINE__, "no message: frame %02x, code %d %s", f.first,
+			       f.code, f.data);
 	return f.data;
 }
 

@@ -73,8 +73,7 @@ static void make_peer(struct sim_peer *sp)
 		sp->peer_conf.fixed_tx = &sp->keys[0];
 		sp->peer_conf.fixed_rx = &sp->keys[1];
 		/* Only loops have what MB needs. */
-		sp->peer_conf.fixed_impl =
-			s->conf.impl == SL_SRTP_MB ? SL_SRTP_SOFT : s->conf.impl;
+		sp->peer_conf.fixed_impl = s->conf.impl == SL_SRTP_MB ? SL_SRTP_SOFT : s->conf.impl;
 	}
 	sp->peer_conf.remote_lite = sp->lite;
 	TRY(peer_new(&sp->peer_conf, &sp->p));
