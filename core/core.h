@@ -125,9 +125,10 @@ struct sl_track_stats {
 	uint64_t lost;                  /* publish: never arrived here. Else: as the player
 					 * reports */
 	uint64_t retransmitted;         /* publish: recovered by RTX. Else: sent again */
-	uint64_t nacks, plis, keyframes;        /* publish: asked by us. Else: asked by the
-						 * player */
-	int64_t jitter_us, rtt_us;      /* rtt -1: unknown */
+	uint64_t nacks, plis;           /* publish: asked by us. Else: asked by the player */
+	uint64_t keyframes;             /* come, or sent */
+	int64_t jitter_us, rtt_us;      /* jitter: publish: measured here. Else: as the player
+					 * reports. rtt -1: unknown */
 	int64_t silent_us;              /* since the last packet; -1: there was none */
 	uint32_t bps;                   /* over the last second */
 	uint32_t cap_bps;               /* publish: REMB in force, 0 none */

@@ -606,6 +606,7 @@ struct sl_subscriber {
 	int64_t waiting_us;                     /* since when it waits for a key frame; 0: it does
 						 * not */
 	uint64_t nacks, plis, again_packets;    /* asked by the player; sent again */
+	uint64_t keyframes;                     /* sent */
 };
 SL_MUST_USE int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf,
 				  uint64_t *id);

@@ -282,6 +282,7 @@ static inline void forward(struct sl_subscriber *s, struct sl_pkt *pkt, struct f
 	f->hdr.pt = s->pt->pt;
 	queue(s->t, slot, write_header(s, slot, pkt, &f->hdr), &b, rw.seq, s->pad_max);
 	remember(s, pkt, &rw, ep);
+	s->keyframes += pkt->keyframe;
 	f->packets++;
 	f->bytes += (uint32_t)b.n;
 	f->last = pkt;

@@ -62,6 +62,8 @@ static void subscriber_stats(struct sl_subscriber *s, struct sl_track_stats *out
 				       .retransmitted = s->again_packets,
 				       .nacks = s->nacks,
 				       .plis = s->plis,
+				       .keyframes = s->keyframes,
+				       .jitter_us = s->tx.jitter_us,
 				       .rtt_us = s->tx.rtt_us,
 				       .silent_us = silent_us(s->last_rx_us, now_us),
 				       .bps = s->rate.bps};

@@ -324,6 +324,7 @@ struct sl_tx {
 	int64_t rtt_us;                 /* -1 until known; smoothed 7/8 */
 	uint8_t fraction_lost;
 	int32_t lost;
+	int64_t jitter_us;              /* as the last report says */
 };
 void sl_tx_init(struct sl_tx *tx, uint32_t clock_hz);
 void sl_tx_packet(struct sl_tx *tx, size_t payload_len);

@@ -44,6 +44,7 @@ void sl_tx_report(struct sl_tx *tx, const struct sl_report *r, int64_t now_us)
 
 	tx->fraction_lost = r->fraction_lost;
 	tx->lost = r->lost;
+	tx->jitter_us = tx->clock_hz ? sl_ticks_to_us(r->jitter, tx->clock_hz) : 0;
 	/* RFC 3550 section 6.4.1: LSR 0 means that no report of ours had come. */
 	if (r->lsr == 0)
 		return;

@@ -63,6 +63,7 @@ TEST(statistics_of_a_transport_tell_its_path_its_cipher_and_its_tracks)
 
 	sim_no_oom();
 	c = call_new(&(struct sim_conf){.seed = 303}, 0);
+	c.b->down.jitter_us = 10 * SL_MS;
 	call_connect(&c);
 	sim_run(c.s, 3 * SL_SEC);
 	memset(&st, 0, sizeof(st));
@@ -88,6 +89,10 @@ TEST(statistics_of_a_transport_tell_its_path_its_cipher_and_its_tracks)
 		CHECK(st.tracks[i].publisher == sim_publisher(c.camera)->id ||
 		      st.tracks[i].publisher == sim_publisher(c.mic)->id);
 		CHECK(st.tracks[i].packets > 100 && st.tracks[i].rtt_us >= 0);
+		CHECK(st.tracks[i].kind == SL_AUDIO
+			      ? st.tracks[i].keyframes == 0
+			      : st.tracks[i].keyframes >= 1 && st.tracks[i].keyframes <= 3);
+		CHECK(st.tracks[i].jitter_us > 0 && st.tracks[i].jitter_us < 50 * SL_MS);
 	}
 	call_end(&c);
 }
