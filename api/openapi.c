@@ -440,7 +440,8 @@ void api_openapi_get(struct api_conn *c)
 	api_json_put_z(
 		&o, "description",
 		"Rooms, who is in them, and what they send. Times are in seconds, rates in bits a "
-		"second. docs/rest.md has an example for each path.");
+		"second. docs/rest.md has an example for each path. Besides what each operation "
+		"names, HTTP itself may be refused: 405, 411, 421 and 505, as docs/http.md says.");
 	api_json_close_object(&o);
 	put_paths(&o);
 	api_json_open_object(&o, "components");

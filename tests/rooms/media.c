@@ -212,7 +212,7 @@ static void write_header(const struct person *p, struct line *l, struct sl_wr *w
 	sl_wr32(w, l->ssrc);
 	sl_wr16(w, 0xbede);
 	sl_wr16(w, 2);
-	sl_wr8(w, (uint8_t)(l->mid_ext << 4 | (n - 1)));
+	sl_wr8(w, (uint8_t)((size_t)l->mid_ext << 4 | (n - 1)));
 	sl_wr_bytes(w, text, n);
 	for (size_t i = 1 + n; i < 6; i++)
 		sl_wr8(w, 0);
