@@ -931,7 +931,7 @@ def make_install_puts_a_server_that_runs_under_destdir():
     subprocess.run(["make", "-s", "-C", ROOT, "BUILD=" + build, "VARIANT=" + variant, "DESTDIR=" + scratch(), "PREFIX=/usr", "install"],
                    check=True, stdout=subprocess.PIPE, timeout=5 * DEADLINE_S)
     found = sorted(os.path.relpath(os.path.join(at, name), scratch()) for at, _, names in os.walk(scratch()) for name in names)
-    equal(found, ["usr/bin/sluice", "usr/share/doc/sluice/LICENSE", "usr/share/doc/sluice/README.md"])
+    equal(found, ["usr/bin/sluice", "usr/bin/sluice-load", "usr/share/doc/sluice/LICENSE", "usr/share/doc/sluice/README.md"])
     s = Server(binary=scratch("usr/bin/sluice"))
     equal(s.ask("GET", "/")[0], 200)                    # the page is in the binary
     equal(s.publish()[0], 201)
