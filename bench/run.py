@@ -175,7 +175,9 @@ def measure_saturate(bench, name, path, scenario, n):
         return measure_floor(bench, n)
     start = START_PPS[name] / n
     known = bench.saturation.get((name, n))
-    server, load, before, ready = bench.joined(name, path, n)
+    # While they join it must not be too much already: a server that cannot keep up takes nobody in.
+    gently = min(scenario['video']['pps'], start)
+    server, load, before, ready = bench.joined(name, path, n, ('--video', f'{gently:.0f}'))
     try:
         if not known:
             known = bench.saturation[name, n] = search(bench, server, load, n, start)
