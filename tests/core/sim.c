@@ -2,6 +2,7 @@
  * tests/core/sim.c — the virtual network and clock, and what engines ask of their surroundings. */
 #include "tests/core/sim.h"
 #include "core/base/mem.h"
+#include "tests/lib/engine_empty.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -444,28 +445,10 @@ struct sim *sim_new(const struct sim_conf *conf)
 	return s;
 }
 
-static void check_engine_empty(const struct sl_engine *e)
-{
-	CHECK_EQ(e->transports.live, 0);
-	CHECK_EQ(e->publishers.live, 0);
-	CHECK_EQ(e->subscribers.live, 0);
-	CHECK_EQ(e->replicas.live, 0);
-	CHECK_EQ(e->handshakes.live, 0);
-	CHECK_EQ(e->sources.live, 0);
-	CHECK_EQ(e->packets.nfree, e->packets.count);
-	CHECK_EQ(e->by_ufrag.count, 0);
-	CHECK_EQ(e->by_path.count, 0);
-	CHECK_EQ(e->by_tid.count, 0);
-	CHECK_EQ(e->by_publisher.count, 0);
-	CHECK_EQ(e->wheel.armed, 0);
-	CHECK_EQ(e->transport_count, 0);
-	CHECK(sl_list_empty(&e->hs_list) && sl_list_empty(&e->dead));
-}
-
 void sim_check_empty(const struct sim *s)
 {
 	for (unsigned i = 0; i < s->conf.loops; i++)
-		check_engine_empty(&s->engines[i]);
+		engine_check_empty(&s->engines[i]);
 }
 
 /* ---- running ---- */

@@ -10,6 +10,7 @@
 #include "tests/fuzz/lone_engine.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "tests/lib/null_keys.h"
 
 enum { PEERS = 2, TRACKS = 3, STEPS = 300, TURNS = 400, AGAIN_FLOOR = 3000, OUR_PORT = 1000 };
 #define CHECK(c) ((c) ? (void)0 : __builtin_trap())
@@ -214,22 +215,12 @@ static void arrives(unsigned from, const uint8_t *data, size_t len)
 	sl_engine_recv(&f.e, &in, 1, f.now_us);
 }
 
-/* A handshake is done when its worker says so: here at once, with keys that protect nothing. */
 static void run_jobs(void)
 {
-	static const struct sl_srtp_master none = {.profile = SL_SRTP_AES128_CM_SHA1_80};
-
 	while (f.job_count > 0) {
 		struct sl_hs *hs = f.jobs[--f.job_count];
 
-		hs->in_count = hs->out_count = 0;
-		hs->tick = false;
-		hs->deadline_us = SL_NEVER;
-		hs->state = SL_DTLS_CONNECTED;
-		if (!hs->keys_taken)
-			hs->keys_taken =
-				sl_srtp_key_new(SL_SRTP_NULL, &none, false, &hs->rx_key) == SL_OK &&
-				sl_srtp_key_new(SL_SRTP_NULL, &none, true, &hs->tx_key) == SL_OK;
+		null_keys_shake(hs);
 		sl_engine_handshake(&f.e, hs, f.now_us);
 	}
 }

@@ -2,6 +2,7 @@
  * tests/rooms/loops.c — core/core.h over three engines on the virtual clock: a command reaches its
  * loop after a while, the reply and events come back after another, each in order. */
 #include "tests/rooms/world.h"
+#include "tests/lib/null_keys.h"
 #include "core/base/digest.h"
 #include "core/base/mem.h"
 #include <stdlib.h>
@@ -119,16 +120,9 @@ static void io_send(void *arg, struct sl_run *runs, int n)
 static void job_done(void *arg)
 {
 	struct sl_hs *hs = arg;
-	struct sl_srtp_master master = {.profile = SL_SRTP_AES128_CM_SHA1_80};
 	unsigned loop = hs->loop;
 
-	hs->in_count = hs->out_count = 0;
-	hs->deadline_us = SL_NEVER;
-	hs->state = SL_DTLS_CONNECTED;
-	if (!hs->keys_taken)
-		hs->keys_taken =
-			sl_srtp_key_new(SL_SRTP_NULL, &master, false, &hs->rx_key) == SL_OK &&
-			sl_srtp_key_new(SL_SRTP_NULL, &master, true, &hs->tx_key) == SL_OK;
+	null_keys_shake(hs);
 	sl_engine_handshake(&the->engines[loop], hs, world.now_us);
 	the->touched[loop] = true;
 }
@@ -476,20 +470,6 @@ unsigned sl_core_loops(const struct sl_core *c)
 uint32_t sl_core_transports(const struct sl_core *c, unsigned loop)
 {
 	return c->engines[loop].transport_count;
-}
-
-static uint32_t load(const struct sl_core *c, unsigned loop)
-{
-	return sl_core_transports(c, loop) + c->outstanding[loop];
-}
-
-unsigned sl_core_pick_loop(const struct sl_core *c)
-{
-	unsigned best = 0;
-
-	for (unsigned i = 1; i < LOOPS; i++)
-		best = load(c, i) < load(c, best) ? i : best;
-	return best;
 }
 
 unsigned sl_core_shed(const struct sl_core *core, unsigned loop);
