@@ -571,23 +571,6 @@ unsigned sl_core_shed(const struct sl_core *c, unsigned loop)
 	return SL_LOAD(&sl_loop_engine(c->loops[loop])->load.shed);
 }
 
-/* One that cannot keep up comes last, whatever it has. */
-static uint64_t burden(const struct sl_core *c, unsigned loop)
-{
-	return sl_core_transports(c, loop) + c->outstanding[loop] +
-	       (sl_core_busy(c, loop) ? UINT64_C(1) << 32 : 0);
-}
-
-unsigned sl_core_pick_loop(const struct sl_core *c)
-{
-	unsigned best = 0;
-
-	for (unsigned i = 1; i < c->loop_count; i++)
-		if (burden(c, i) < burden(c, best))
-			best = i;
-	return best;
-}
-
 const char *sl_core_fingerprint(const struct sl_core *c)
 {
 	return sl_cert_fingerprint(c->cert);

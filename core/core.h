@@ -217,8 +217,6 @@ SL_MUST_USE int sl_core_new(const struct sl_config *conf, struct uv_loop_s *cont
 void sl_core_free(struct sl_core *core);
 
 unsigned sl_core_loops(const struct sl_core *core);
-/* Loop for a new transport: the least loaded. */
-unsigned sl_core_pick_loop(const struct sl_core *core);
 /* SHA-256 fingerprint of the certificate, as SDP has it. */
 const char *sl_core_fingerprint(const struct sl_core *core);
 /* Host candidates of a loop, best first: `media.announce` in place of the sockets' own addresses

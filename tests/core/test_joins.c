@@ -185,7 +185,7 @@ static void begin_session(void)
 	c.track_count = 2;
 	fill_track(&c.tracks[0], true);
 	fill_track(&c.tracks[1], false);
-	s->loop = sl_core_pick_loop(j.core);
+	s->loop = j.begun % sl_core_loops(j.core);
 	s->state = OPENING;
 	TRY(sl_core_open(j.core, s->loop, &c, on_open, s));
 	j.begun++;
