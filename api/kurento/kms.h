@@ -234,12 +234,19 @@ struct kms_element {
 	struct kms_link *source[KMS_MEDIA_COUNT];       /* owned; NULL nobody */
 	struct sl_list sinks[KMS_MEDIA_COUNT];
 	bool flowing_in[KMS_MEDIA_COUNT], flowing_out[KMS_MEDIA_COUNT];
+	bool passed[KMS_MEDIA_COUNT];   /* MediaTranscodingStateChanged was raised */
+	struct sl_list routes;          /* owned: of our subscribers, graph.c */
+	struct sl_list due;             /* in graph.c's list of what changed */
+	bool due_in, due_out;
 	int32_t encoder_bitrate, min_encoder_bitrate, max_encoder_bitrate;
 };
+enum { KMS_UNITS_MAX = 16 };            /* tracks of one kind and direction that an endpoint may have */
 struct kms_element_ops {
 	/* Endpoints: their unit-th track of core of that kind; 0 none (yet). publisher: the peer sends it. */
 	uint64_t (*publisher)(struct kms_element *e, enum sl_kind kind, unsigned unit);
 	uint64_t (*subscriber)(struct kms_element *e, enum sl_kind kind, unsigned unit);
+	/* Endpoints: what the peer's track sends; NONE not known yet. May be NULL. */
+	enum sl_codec (*codec)(struct kms_element *e, enum kms_media media);
 	/* Hubs' ports: who feeds what this port puts out, instead of its own source. NULL nobody. */
 	struct kms_element *(*feeds)(struct kms_element *e, enum kms_media media);
 	/* A hub's port: the ports that its input goes to; calls fn for each. */
@@ -256,6 +263,12 @@ struct kms_element *kms_graph_origin(struct kms_element *e, enum kms_media media
 /* Core says that media begins or ceases at an endpoint's track: raises MediaFlowInStateChanged and
  * MediaFlowOutStateChanged there and along the graph. in: what the peer sends (out of the element). */
 void kms_element_flow(struct kms_element *e, enum kms_media media, bool from_peer, bool flowing);
+/* getGstreamerDot and dumpGstreamerDot of a pipeline, a hub or an element: what it is connected with, as Graphviz text.
+ * Each ends the call. */
+void kms_dot_get(struct kms_object *o, struct kms_call *call);
+void kms_dot_dump(struct kms_object *o, struct kms_call *call);
+extern const struct kms_impl kms_element_impl, kms_pass_through_impl, kms_hub_impl, kms_hub_port_impl,
+	kms_dispatcher_impl, kms_one_to_many_impl;
 
 /* ================= endpoints ================= */
 /* Every transport of core that is ours has a tag with this bit; the rest of it is the object's handle. */
