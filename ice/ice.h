@@ -4,8 +4,9 @@
  * What:      RFC 8445 full agent in both roles and lite; trickle (RFC 8838), peer-reflexive
  *            candidates, role conflict, nomination, restart, consent (RFC 7675). STUN reading and
  *            writing (RFC 5389/8489 as ICE needs it).
- *            Not: sockets, gathering of addresses, TURN, mDNS (".local" candidates are ignored, the
- *            peer-reflexive path serves them).
+ *            Not: sockets, mDNS (".local" candidates are ignored, the peer-reflexive path serves
+ *            them). Beside the agent, not part of it: reflex.h asks STUN servers, turn.h is a TURN
+ *            client, frame.h cuts datagrams out of streams.
  * Verbs:     recv bytes in, tick time in, pull bytes out, event events out, deadline the next tick.
  *            After any call that changes the agent the caller drains pull and event, then re-arms
  *            one timer.
@@ -176,4 +177,9 @@ struct sl_stun_peek {
 /* SL_EPARSE when it is no STUN message by header, length or attribute walk (at most 32
  * attributes). */
 SL_MUST_USE int sl_stun_peek(const uint8_t *data, size_t len, struct sl_stun_peek *out);
+
+/* ---- what else ice/ has for those who own sockets ---- */
+#include "ice/frame.h"                  /* datagrams on a stream */
+#include "ice/reflex.h"                 /* asks a STUN server */
+#include "ice/turn.h"                   /* relayed addresses */
 #endif

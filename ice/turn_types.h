@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ice/turn_types.h — the TURN client's memory, public only so that a transport can embed it. */
+#ifndef SL_TURN_TYPES_H
+#define SL_TURN_TYPES_H
+
+struct sl_turn_perm { /* of an IP address: RFC 8656 section 9 */
+	struct sl_addr ip; /* port 0; family 0: a free slot */
+	int64_t until_us;  /* granted until; -1: not yet */
+	int64_t renew_us;  /* when to ask (again) */
+	bool asked;	   /* in the request under way */
+	bool used;	   /* something was sent since it was asked for */
+	bool refused;
+};
+
+struct sl_turn_channel { /* RFC 8656 section 12; number 0x4000 + index */
+	struct sl_addr peer; /* family 0: never used */
+	int64_t until_us;    /* bound until; -1: not yet */
+	int64_t renew_us;
+	bool asked, refused;
+};
+
+struct sl_turn {
+	/* borrowed */
+	const struct sl_rng *rng;
+	/* set at init */
+	struct sl_path server;
+	bool stream;
+	uint8_t family;
+	uint32_t tid_tag;
+	/* state */
+	uint8_t state, told;
+	uint8_t stale; /* stale nonces in a row */
+	bool realm_known;
+	int8_t current;		      /* channel of the peer in use; -1 none */
+	int8_t refused;		      /* permission to tell of; -1 none */
+	uint16_t code, code_unsigned; /* of the server's latest error */
+	int64_t give_up_us;
+	int64_t until_us, renew_us; /* of the allocation */
+	struct sl_addr relayed, mapped;
+	struct sl_stun_tx tx[3]; /* enum turn_job in turn.c */
+	struct sl_turn_perm perms[SL_TURN_PEERS];
+	struct sl_turn_channel channels[SL_TURN_CHANNELS];
+	uint8_t key[16]; /* RFC 8489 section 9.2.2 */
+	uint16_t user_len, realm_len, nonce_len, password_len;
+	char user[SL_TURN_USER_MAX];
+	char password[SL_TURN_USER_MAX]; /* the realm may change */
+	char realm[SL_TURN_REALM_MAX];
+	char nonce[SL_TURN_NONCE_MAX];
+	char why[SL_SERVER_WHY];
+	uint8_t out[SL_TURN_OUT]; /* the message that was pulled last */
+};
+#endif
