@@ -531,7 +531,7 @@ static void add_candidates(struct api_join *j, const struct sl_sdpfrag *frag)
 	    !(j->remote && sl_str_eq(frag->ufrag, sl_str_z(j->remote->ufrag))))
 		return;
 	for (size_t i = 0; i < frag->cand_count && n < SL_CORE_CANDS_MAX; i++)
-		if (frag->cands[i].component == 1)
+		if (frag->cands[i].component == 1 && !frag->cands[i].tcp)
 			api_cand_to_core(&frag->cands[i], &cands[n++]);
 	if (sl_core_add_candidates(j->api->core, j->s->transport, cands, n, frag->end_of_candidates,
 				   NULL, NULL) != SL_OK)

@@ -213,7 +213,7 @@ void api_cand_to_core(const struct sl_sdp_cand *in, struct sl_core_cand *out)
 static void add_cands(const struct sl_sdp_media *m, struct sl_transport_conf *conf)
 {
 	for (size_t i = 0; i < m->cand_count && conf->cand_count < SL_CORE_CANDS_MAX; i++)
-		if (m->cands[i].component == 1) /* RTCP is multiplexed */
+		if (m->cands[i].component == 1 && !m->cands[i].tcp) /* RTCP is multiplexed */
 			api_cand_to_core(&m->cands[i], &conf->cands[conf->cand_count++]);
 }
 

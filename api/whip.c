@@ -405,7 +405,7 @@ static size_t to_core(const struct sl_sdpfrag *frag, struct sl_core_cand *out)
 	size_t n = 0;
 
 	for (size_t i = 0; i < frag->cand_count && n < SL_CORE_CANDS_MAX; i++)
-		if (frag->cands[i].component == 1)
+		if (frag->cands[i].component == 1 && !frag->cands[i].tcp)
 			api_cand_to_core(&frag->cands[i], &out[n++]);
 	return n;
 }

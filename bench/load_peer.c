@@ -178,7 +178,8 @@ void load_peer_send_rtcp(struct load_peer *p, const uint8_t *plain, size_t len)
 static const struct sl_sdp_cand *first_cand(const struct sl_sdp_media *m, bool v6)
 {
 	for (size_t i = 0; i < m->cand_count; i++)
-		if (m->cands[i].component == 1 && m->cands[i].addr.family == (v6 ? 6 : 4))
+		if (m->cands[i].component == 1 && !m->cands[i].tcp &&
+		    m->cands[i].addr.family == (v6 ? 6 : 4))
 			return &m->cands[i];
 	return NULL;
 }

@@ -233,6 +233,69 @@ static int read_candidate(struct sdp_parser *p, struct sl_str v, size_t arg)
 	return SL_OK;
 }
 
+/* RFC 3605 section 2.1: "port [IN IP4 address]". */
+static int read_rtcp(struct sdp_parser *p, struct sl_str v, size_t arg)
+{
+	struct sl_str port_text = sl_str_word(&v);
+	uint32_t port;
+
+	(void)arg;
+	if (!sl_str_u32(port_text, UINT16_MAX, &port))
+		return sdp_bad(p, "a=rtcp needs a port", port_text);
+	p->m->rtcp_port = (uint16_t)port;
+	p->m->rtcp_addr = (struct sl_addr){0};
+	sl_str_word(&v);
+	sl_str_word(&v);
+	if (port == 0 || sl_addr_parse_ip(sl_str_word(&v), &p->m->rtcp_addr) < 0)
+		p->m->rtcp_addr = (struct sl_addr){0};
+	return SL_OK;
+}
+
+static const char *const comedia_names[] = {NULL, "active", "passive", "both"};
+
+static int read_comedia(struct sdp_parser *p, struct sl_str v, size_t arg)
+{
+	(void)arg;
+	for (size_t i = 1; i < SL_COUNT(comedia_names); i++)
+		if (sl_str_eq(v, sl_str_z(comedia_names[i])))
+			p->m->comedia = (enum sl_sdp_comedia)i;
+	return SL_OK;
+}
+
+/* The key of "inline:KEY|2^20|1:4;inline:..." ends where base64 does. */
+static size_t key_len(struct sl_str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] != '|' && s.p[n] != ';' && s.p[n] != ' ' && s.p[n] != '\t')
+		n++;
+	return n;
+}
+
+/* RFC 4568 section 9.2. A key never goes into a message. */
+static int read_crypto(struct sdp_parser *p, struct sl_str v, size_t arg)
+{
+	struct sl_sdp_media *m = p->m;
+	struct sl_str tag = sl_str_word(&v);
+	struct sl_sdp_crypto c = {.suite = sl_str_word(&v)};
+	struct sl_str method = sl_str_cut(&v, ':');
+	size_t n = key_len(v);
+
+	(void)arg;
+	if (!sl_str_u32(tag, 999999999, &c.tag) || !sdp_token(c.suite, SDP_TOKEN_MAX) ||
+	    !sl_str_ieq(sl_str_trim(method), SL_STR("inline")) || n == 0)
+		return sdp_bad(p, "a=crypto needs a tag, a suite and an inline key", tag);
+	for (size_t i = 0; i < m->crypto_count; i++)
+		if (p->s->cryptos[i].tag == c.tag)
+			return sdp_bad(p, "the same a=crypto tag twice in one m-line", tag);
+	c.key = sl_str(v.p, n);
+	c.rest = sl_str(v.p + n, v.n - n);
+	if (m->crypto_count == SL_SDP_CRYPTOS_MAX)
+		return sdp_full(p, "more than 8 a=crypto lines in one m-line");
+	p->s->cryptos[m->crypto_count++] = c;
+	return SL_OK;
+}
+
 /* The codec of the payload type at the front of *v; NULL when the m-line does not list it (such
  * lines say nothing). */
 static int read_pt(struct sdp_parser *p, struct sl_str *v, struct sl_sdp_codec **codec)
@@ -460,6 +523,9 @@ static const struct attribute {
 	{"rtcp-mux", IN_MEDIA, FLAG(rtcp_mux)},
 	{"rtcp-rsize", IN_MEDIA, FLAG(rtcp_rsize)},
 	{"rtcp-xr", ANYWHERE, read_rtcp_xr, 0},
+	{"rtcp", IN_MEDIA, read_rtcp, 0},
+	{"crypto", IN_MEDIA, read_crypto, 0},
+	{"direction", ANYWHERE, read_comedia, 0},
 	{"bundle-only", IN_MEDIA, FLAG(bundle_only)},
 	{"end-of-candidates", ANYWHERE, FLAG(end_of_candidates)},
 	{"ice-ufrag", ANYWHERE, read_ufrag, 0},

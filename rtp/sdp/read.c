@@ -102,17 +102,25 @@ static int finish_media(struct sdp_parser *p)
 	KEEP(m->exts, m->ext_count);
 	KEEP(m->ssrcs, m->ssrc_count);
 	KEEP(m->cands, m->cand_count);
+	KEEP(m->cryptos, m->crypto_count);
 	return err;
 }
 
 /* ---- lines ---- */
 
-static bool is_rtp(struct sl_str proto)
+struct sl_sdp_proto sl_sdp_proto(struct sl_str proto)
 {
-	while (proto.n > 0)
-		if (sl_str_eq(sl_str_cut(&proto, '/'), SL_STR("RTP")))
-			return true;
-	return false;
+	struct sl_sdp_proto p = {0};
+
+	while (proto.n > 0) {
+		struct sl_str word = sl_str_cut(&proto, '/');
+
+		p.rtp |= sl_str_eq(word, SL_STR("RTP"));
+		p.dtls |= sl_str_eq(word, SL_STR("TLS"));
+		p.secure |= sl_str_eq(word, SL_STR("SAVP")) || sl_str_eq(word, SL_STR("SAVPF"));
+		p.feedback |= sl_str_eq(word, SL_STR("AVPF")) || sl_str_eq(word, SL_STR("SAVPF"));
+	}
+	return p;
 }
 
 static enum sl_sdp_media_kind kind_of(struct sl_str name)
@@ -153,6 +161,7 @@ static void start_media(struct sdp_parser *p)
 	m->exts = s->exts; /* those of the session stand at its front */
 	m->ssrcs = s->ssrcs;
 	m->cands = s->cands;
+	m->cryptos = s->cryptos;
 	memset(s->codec_at, 0, sizeof(s->codec_at));
 	s->fb_all = p->session_fb;
 	s->own_fingerprint = false;
@@ -179,7 +188,7 @@ static int read_m(struct sdp_parser *p, struct sl_str v)
 	p->m->kind = kind_of(kind);
 	p->m->port = (uint16_t)port;
 	p->m->formats = sl_str_trim(v);
-	if (p->m->kind > SL_SDP_VIDEO || !is_rtp(p->m->proto))
+	if (p->m->kind > SL_SDP_VIDEO || !sl_sdp_proto(p->m->proto).rtp)
 		return SL_OK;
 	return read_formats(p, v);
 }
@@ -232,6 +241,12 @@ static int read_b(struct sdp_parser *p, struct sl_str v)
 	return SL_OK;
 }
 
+static int read_s(struct sdp_parser *p, struct sl_str v)
+{
+	p->out->name = p->m == &p->session ? v : p->out->name;
+	return SL_OK;
+}
+
 static int read_v(struct sdp_parser *p, struct sl_str v)
 {
 	return sl_str_eq(v, SL_STR("0")) ? SL_OK : sdp_bad(p, "only version 0 of SDP is known", v);
@@ -249,6 +264,7 @@ static int read_line(struct sdp_parser *p, char type, struct sl_str v)
 		{'b', read_b},
 		{'o', read_o},
 		{'v', read_v},
+		{'s', read_s},
 	};
 
 	for (size_t i = 0; i < SL_COUNT(rows); i++)

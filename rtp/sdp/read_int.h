@@ -12,6 +12,7 @@ struct sdp_scratch {
 	struct sl_sdp_ext exts[SL_SDP_EXTS_MAX];
 	struct sl_sdp_ssrc ssrcs[SL_SDP_SSRCS_MAX];
 	struct sl_sdp_cand cands[SL_SDP_CANDS_MAX];
+	struct sl_sdp_crypto cryptos[SL_SDP_CRYPTOS_MAX];
 	struct sl_str bundle[SL_SDP_OFFER_MEDIA_MAX];
 	uint8_t codec_at[SDP_PT_MAX + 1]; /* index + 1 into codecs; 0 = not in this m-line */
 	uint8_t fb_all;			  /* of "a=rtcp-fb:*" and a=rtcp-xr */

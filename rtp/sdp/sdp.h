@@ -28,7 +28,8 @@ enum {
 	SL_SDP_OFFER_MEDIA_MAX = 256,   /* of offers of ours, and their answers */
 	SL_SDP_MEDIA_BYTES = 4096, SL_SDP_MEDIA_LINES = 150, /* an answer may have of each m-line */
 	SL_SDP_CODECS_MAX = 64, SL_SDP_EXTS_MAX = 32, SL_SDP_CANDS_MAX = 64,
-	SL_SDP_SSRCS_MAX = 32, SL_SDP_RIDS_MAX = 8, SL_SDP_FINGERPRINTS_MAX = 4
+	SL_SDP_SSRCS_MAX = 32, SL_SDP_RIDS_MAX = 8, SL_SDP_FINGERPRINTS_MAX = 4,
+	SL_SDP_CRYPTOS_MAX = 8
 };
 
 enum sl_sdp_dir { SL_SDP_SENDRECV, SL_SDP_SENDONLY, SL_SDP_RECVONLY, SL_SDP_INACTIVE };
@@ -65,10 +66,29 @@ struct sl_sdp_ssrc {
 	bool is_rtx;
 	struct sl_str cname, msid;      /* msid: "stream track" */
 };
+/* RFC 6544 section 4.5: who opens the connection. */
+enum sl_sdp_tcp { SL_SDP_UDP, SL_SDP_TCP_ACTIVE, SL_SDP_TCP_PASSIVE, SL_SDP_TCP_SO };
 struct sl_sdp_cand {
 	struct sl_addr addr;
+	struct sl_addr base;            /* raddr and rport; family 0: absent, written as zeros */
 	struct sl_str foundation, type; /* "host", "srflx", "prflx", "relay" */
 	uint32_t component, priority;
+	enum sl_sdp_tcp tcp;
+};
+/* RFC 4568 section 9.2: "a=crypto:TAG SUITE inline:KEY", and the rest as it stands, of which a
+ * lifetime or MKI begins with '|', another key with ';', session parameters with a space. */
+struct sl_sdp_crypto {
+	uint32_t tag;
+	struct sl_str suite, key, rest;
+};
+/* The words of an m-line's protocol: "UDP/TLS/RTP/SAVPF" is all four. */
+struct sl_sdp_proto {
+	bool rtp, secure, feedback;     /* RTP/AVP and its kin; S: SRTP; F: RFC 4585 */
+	bool dtls;                      /* keys by DTLS, said so */
+};
+/* draft-ietf-mmusic-sdp-comedia-05, as RTP endpoints behind NAT still say it. */
+enum sl_sdp_comedia {
+	SL_SDP_COMEDIA_NONE, SL_SDP_COMEDIA_ACTIVE, SL_SDP_COMEDIA_PASSIVE, SL_SDP_COMEDIA_BOTH
 };
 struct sl_sdp_fingerprint {
 	struct sl_str algorithm, hex;
@@ -105,20 +125,26 @@ struct sl_sdp_media {
 	struct sl_sdp_fingerprint fingerprints[SL_SDP_FINGERPRINTS_MAX];
 	size_t fingerprint_count;
 	enum sl_sdp_setup setup;
-	struct sl_sdp_cand *cands;      /* ".local" and TCP ones, and names, are left out;
-					 * cand_ignored counts them */
+	struct sl_sdp_cand *cands;      /* ".local" ones and names are left out; cand_ignored
+					 * counts them */
 	size_t cand_count, cand_ignored;
 	bool end_of_candidates;
 	struct sl_sdp_rid rids[SL_SDP_RIDS_MAX];
 	size_t rid_count;
 	struct sl_str simulcast;        /* verbatim, empty when absent */
 	uint32_t bandwidth_as_kbps, bandwidth_tias_bps;         /* 0 absent */
+	uint16_t rtcp_port;             /* a=rtcp; 0 absent */
+	struct sl_addr rtcp_addr;       /* of a=rtcp; family 0: as conn */
+	enum sl_sdp_comedia comedia;    /* a=direction */
+	struct sl_sdp_crypto *cryptos;  /* in order of preference, crypto_count of them */
+	size_t crypto_count;
 };
 
 struct sl_sdp {
 	struct sl_str origin_user;
 	uint64_t session_id, session_version;
 	struct sl_addr origin_addr;
+	struct sl_str name;             /* s=; written as "-" when empty */
 	struct sl_str *bundle;          /* mids of the first BUNDLE group */
 	size_t bundle_count;
 	bool ice_lite;
@@ -149,6 +175,12 @@ struct sl_sdp_bounds sl_sdp_answer_bounds(size_t media);
  * again. */
 void sl_sdp_write(const struct sl_sdp *sdp, struct sl_buf *out);
 const char *sl_sdp_dir_name(enum sl_sdp_dir d);
+struct sl_sdp_proto sl_sdp_proto(struct sl_str proto);
+/* One candidate, as browsers' APIs give it: "candidate:..." (also with "a=" before it). False for
+ * one that is of no use: a name instead of an address, an odd type, not parsable. */
+bool sl_sdp_cand_read(struct sl_str text, struct sl_sdp_cand *out);
+/* "candidate:...", without a line's end. */
+void sl_sdp_cand_write(const struct sl_sdp_cand *c, struct sl_buf *out);
 /* The other side's view: sendonly ↔ recvonly. */
 enum sl_sdp_dir sl_sdp_dir_reverse(enum sl_sdp_dir d);
 /* Value of `key` in an fmtp ("a=1;b=2"); empty when absent. Keys compare without case. */

@@ -22,9 +22,10 @@ SL_MUST_USE int sdp_check_text(struct sl_str text, const struct sl_sdp_bounds *b
 /* Those of sl_sdp_read(). */
 extern const struct sl_sdp_bounds sdp_bounds;
 
-/* What follows "candidate:". False for one that is of no use to us: TCP, a name, an odd type, port
- * 0, not parsable. */
+/* What follows "candidate:". False for one that is of no use to us: a name, an odd type, port 0,
+ * not parsable. */
 bool sdp_cand_read(struct sl_str value, struct sl_sdp_cand *out);
+/* The whole line. */
 void sdp_cand_write(const struct sl_sdp_cand *c, struct sl_buf *out);
 /* Credentials as RFC 8839 section 5.4 bounds them. */
 bool sdp_ufrag_ok(struct sl_str s);

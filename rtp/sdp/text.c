@@ -173,6 +173,49 @@ static bool cand_addr_ok(struct sl_str ip, struct sl_str port_text, struct sl_ad
 	return !sl_addr_is_any(addr) && !sl_addr_is_multicast(addr);
 }
 
+static bool tcp_type(struct sl_str word, enum sl_sdp_tcp *out)
+{
+	static const char *const names[] = {"", "active", "passive", "so"};
+
+	for (size_t i = SL_SDP_TCP_ACTIVE; i < SL_COUNT(names); i++) {
+		if (sl_str_eq(word, sl_str_z(names[i]))) {
+			*out = (enum sl_sdp_tcp)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What follows the type: names and values in pairs. RFC 6544 section 4.5: a TCP candidate has a
+ * tcptype. */
+static bool cand_more(struct sl_str v, bool tcp, struct sl_sdp_cand *c)
+{
+	struct sl_addr base = {0};
+	uint32_t port = 0;
+
+	for (struct sl_str name = sl_str_word(&v); name.n > 0; name = sl_str_word(&v)) {
+		struct sl_str value = sl_str_word(&v);
+
+		if (sl_str_eq(name, SL_STR("raddr")) && sl_addr_parse_ip(value, &base) < 0)
+			base = (struct sl_addr){0};
+		if (sl_str_eq(name, SL_STR("rport")) && !sl_str_u32(value, UINT16_MAX, &port))
+			port = 0;
+		if (tcp && sl_str_eq(name, SL_STR("tcptype")) && !tcp_type(value, &c->tcp))
+			return false;
+	}
+	c->base = sl_addr_with_port(base, (uint16_t)port);
+	return tcp == (c->tcp != SL_SDP_UDP);
+}
+
+bool sl_sdp_cand_read(struct sl_str text, struct sl_sdp_cand *out)
+{
+	struct sl_str v = sl_str_trim(text);
+
+	if (sl_str_starts(v, SL_STR("a=")))
+		v = sl_str(v.p + 2, v.n - 2);
+	return sl_str_eq(sl_str_cut(&v, ':'), SL_STR("candidate")) && sdp_cand_read(v, out);
+}
+
 bool sdp_cand_read(struct sl_str v, struct sl_sdp_cand *out)
 {
 	struct sl_sdp_cand c = {.foundation = sl_str_word(&v)};
@@ -182,15 +225,17 @@ bool sdp_cand_read(struct sl_str v, struct sl_sdp_cand *out)
 	struct sl_str ip = sl_str_word(&v);
 	struct sl_str port = sl_str_word(&v);
 	struct sl_str typ = sl_str_word(&v);
+	bool tcp = sl_str_ieq(transport, SL_STR("tcp"));
 
 	c.type = sl_str_word(&v);
-	if (c.foundation.n == 0 || c.foundation.n > 32 || !sl_str_ieq(transport, SL_STR("udp")))
+	if (c.foundation.n == 0 || c.foundation.n > 32 ||
+	    (!tcp && !sl_str_ieq(transport, SL_STR("udp"))))
 		return false;
 	if (!sl_str_u32(component, 256, &c.component) || c.component == 0)
 		return false;
 	if (!sl_str_u32(priority, UINT32_MAX, &c.priority) || !sl_str_eq(typ, SL_STR("typ")))
 		return false;
-	if (!cand_type_ok(c.type) || !cand_addr_ok(ip, port, &c.addr))
+	if (!cand_type_ok(c.type) || !cand_addr_ok(ip, port, &c.addr) || !cand_more(v, tcp, &c))
 		return false;
 	*out = c;
 	return true;

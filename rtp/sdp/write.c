@@ -57,7 +57,9 @@ static void put_session(struct sl_buf *b, const struct sl_sdp *sdp)
 	sl_buf_fmt(b, " %llu %llu ", (unsigned long long)sdp->session_id,
 		   (unsigned long long)sdp->session_version);
 	put_addr(b, &sdp->origin_addr);
-	sl_buf_z(b, "\r\ns=-\r\nt=0 0\r\n");
+	sl_buf_z(b, "\r\ns=");
+	sl_buf_str(b, sdp->name.n > 0 ? sdp->name : SL_STR("-"));
+	sl_buf_z(b, "\r\nt=0 0\r\n");
 	if (sdp->bundle_count > 0) {
 		sl_buf_z(b, "a=group:BUNDLE");
 		for (size_t i = 0; i < sdp->bundle_count; i++) {
@@ -91,19 +93,38 @@ static void put_m_line(struct sl_buf *b, const struct sl_sdp_media *m)
 		sl_buf_fmt(b, "b=TIAS:%u\r\n", m->bandwidth_tias_bps);
 }
 
-/* RFC 8839 section 5.1: what was reflected or relayed names a related address; ours is nobody's
- * business. */
-void sdp_cand_write(const struct sl_sdp_cand *c, struct sl_buf *b)
+/* RFC 8839 section 5.1: what was reflected or relayed names a related address, which need not be
+ * told. */
+static void put_base(struct sl_buf *b, const struct sl_sdp_cand *c)
 {
 	char ip[SL_ADDR_TEXT];
 
-	sl_buf_z(b, "a=candidate:");
+	if (c->base.family)
+		sl_buf_fmt(b, " raddr %s rport %u", sl_addr_ip_text(&c->base, ip), c->base.port);
+	else
+		sl_buf_z(b, c->addr.family == 6 ? " raddr :: rport 0" : " raddr 0.0.0.0 rport 0");
+}
+
+void sl_sdp_cand_write(const struct sl_sdp_cand *c, struct sl_buf *b)
+{
+	static const char *const tcp_types[] = {NULL, "active", "passive", "so"};
+	char ip[SL_ADDR_TEXT];
+
+	sl_buf_z(b, "candidate:");
 	sl_buf_str(b, c->foundation);
-	sl_buf_fmt(b, " %u udp %u %s %u typ ", c->component, c->priority,
+	sl_buf_fmt(b, " %u %s %u %s %u typ ", c->component, c->tcp ? "tcp" : "udp", c->priority,
 		   sl_addr_ip_text(&c->addr, ip), c->addr.port);
 	sl_buf_str(b, c->type);
 	if (!sl_str_eq(c->type, SL_STR("host")))
-		sl_buf_z(b, c->addr.family == 6 ? " raddr :: rport 0" : " raddr 0.0.0.0 rport 0");
+		put_base(b, c);
+	if (c->tcp)
+		sl_buf_fmt(b, " tcptype %s", tcp_types[c->tcp]);
+}
+
+void sdp_cand_write(const struct sl_sdp_cand *c, struct sl_buf *b)
+{
+	sl_buf_z(b, "a=");
+	sl_sdp_cand_write(c, b);
 	end_line(b);
 }
 
@@ -215,11 +236,39 @@ static void put_streams(struct sl_buf *b, const struct sl_sdp_media *m)
 				   m->ssrcs[i].rtx);
 }
 
+/* What only peers without ICE and DTLS read. */
+static void put_plain(struct sl_buf *b, const struct sl_sdp_media *m)
+{
+	static const char *const comedia_names[] = {NULL, "active", "passive", "both"};
+
+	if (m->rtcp_port > 0) {
+		sl_buf_fmt(b, "a=rtcp:%u", m->rtcp_port);
+		if (m->rtcp_addr.family) {
+			sl_buf_char(b, ' ');
+			put_addr(b, &m->rtcp_addr);
+		}
+		end_line(b);
+	}
+	if (m->comedia != SL_SDP_COMEDIA_NONE)
+		sl_buf_fmt(b, "a=direction:%s\r\n", comedia_names[m->comedia]);
+	for (size_t i = 0; i < m->crypto_count; i++) {
+		const struct sl_sdp_crypto *c = &m->cryptos[i];
+
+		sl_buf_fmt(b, "a=crypto:%u ", c->tag);
+		sl_buf_str(b, c->suite);
+		sl_buf_z(b, " inline:");
+		sl_buf_str(b, c->key);
+		sl_buf_str(b, c->rest);
+		end_line(b);
+	}
+}
+
 static void put_media(struct sl_buf *b, const struct sl_sdp *sdp, const struct sl_sdp_media *m)
 {
 	put_m_line(b, m);
 	line_if(b, m->bundle_only, "a=bundle-only");
 	put_transport(b, m);
+	put_plain(b, m);
 	line_str(b, "a=mid:", m->mid);
 	put_exts(b, sdp, m);
 	sl_buf_fmt(b, "a=%s\r\n", dir_names[m->dir]);

@@ -28,6 +28,9 @@ static void check_media(const struct sl_sdp_media *m)
 		must(m->exts[i].id != 0);
 	for (size_t i = 0; i < m->cand_count; i++)
 		must(m->cands[i].addr.family && m->cands[i].addr.port);
+	must(m->crypto_count <= SL_SDP_CRYPTOS_MAX);
+	for (size_t i = 0; i < m->crypto_count; i++)
+		must(m->cryptos[i].suite.n > 0 && m->cryptos[i].key.n > 0);
 }
 
 static void same_media(const struct sl_sdp_media *a, const struct sl_sdp_media *b)
@@ -52,7 +55,15 @@ static void same_media(const struct sl_sdp_media *a, const struct sl_sdp_media *
 		must(a->ssrcs[i].ssrc == b->ssrcs[i].ssrc && a->ssrcs[i].rtx == b->ssrcs[i].rtx &&
 		     a->ssrcs[i].is_rtx == b->ssrcs[i].is_rtx);
 	for (size_t i = 0; i < a->cand_count; i++)
-		must(sl_addr_eq(&a->cands[i].addr, &b->cands[i].addr));
+		must(sl_addr_eq(&a->cands[i].addr, &b->cands[i].addr) &&
+		     a->cands[i].tcp == b->cands[i].tcp);
+	must(a->rtcp_port == b->rtcp_port && sl_addr_eq(&a->rtcp_addr, &b->rtcp_addr));
+	must(a->comedia == b->comedia && a->crypto_count == b->crypto_count);
+	for (size_t i = 0; i < a->crypto_count; i++)
+		must(a->cryptos[i].tag == b->cryptos[i].tag &&
+		     sl_str_eq(a->cryptos[i].suite, b->cryptos[i].suite) &&
+		     sl_str_eq(a->cryptos[i].key, b->cryptos[i].key) &&
+		     sl_str_eq(a->cryptos[i].rest, b->cryptos[i].rest));
 }
 
 static void again(const struct sl_sdp *sdp)

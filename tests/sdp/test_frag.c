@@ -33,9 +33,10 @@ TEST(a_trickle_fragment_gives_credentials_mid_and_candidates)
 	CHECK_S(f.ufrag, "EsAw");
 	CHECK_S(f.pwd, "P2uYro0UCOQ4zxjKXaWCBui1");
 	CHECK_S(f.mid, "0");
-	CHECK_EQ(f.cand_count, 2);
+	CHECK_EQ(f.cand_count, 3);
 	CHECK_EQ(f.cands[1].addr.port, 61765);
-	CHECK_EQ(f.cand_ignored, 2);
+	CHECK_EQ(f.cands[2].tcp, SL_SDP_TCP_ACTIVE);
+	CHECK_EQ(f.cand_ignored, 1);
 	CHECK(f.end_of_candidates);
 }
 

@@ -96,7 +96,7 @@ TEST(chromiums_codecs_have_their_rtx_feedback_and_parameters)
 	CHECK_S(video->ssrcs[0].cname, "HiE84G9e5HpMtVQ1");
 }
 
-TEST(firefoxs_bundle_only_sections_are_not_rejected_and_its_tcp_candidates_are_ignored)
+TEST(firefoxs_bundle_only_sections_are_not_rejected_and_its_tcp_candidates_are_told_apart)
 {
 	static struct t_sdp t;
 	const struct sl_sdp_media *audio, *video;
@@ -105,8 +105,10 @@ TEST(firefoxs_bundle_only_sections_are_not_rejected_and_its_tcp_candidates_are_i
 	audio = &t.sdp.media[0];
 	video = &t.sdp.media[1];
 	CHECK(video->port == 0 && video->bundle_only && !video->rejected);
-	CHECK_EQ(audio->cand_count, 4);
-	CHECK_EQ(audio->cand_ignored, 4);
+	CHECK_EQ(audio->cand_count, 8);
+	CHECK_EQ(audio->cand_ignored, 0);
+	CHECK_EQ(audio->cands[0].tcp, SL_SDP_UDP);
+	CHECK_EQ(audio->cands[7].tcp, SL_SDP_TCP_ACTIVE);
 	CHECK(audio->end_of_candidates && audio->trickle);
 	CHECK_EQ(video->fingerprint_count, 1);	     /* of the session */
 	CHECK_EQ(t_codec(audio, 9)->codec, SL_G722); /* written with one channel */
@@ -450,7 +452,8 @@ TEST(candidates_that_are_of_no_use_are_ignored_and_the_rest_goes_on)
 		"",
 		"1",
 		"1 1 udp",
-		"1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
+		"1 1 tcp 1 192.0.2.1 9 typ host",
+		"1 1 tcp 1 192.0.2.1 9 typ host tcptype odd",
 		"1 1 udp x 192.0.2.1 9 typ host",
 		"1 0 udp 1 192.0.2.1 9 typ host",
 		"1 1 udp 1 192.0.2.1 0 typ host",
@@ -477,6 +480,118 @@ TEST(candidates_that_are_of_no_use_are_ignored_and_the_rest_goes_on)
 	CHECK_EQ(t.sdp.media[0].cand_count, 1);
 	CHECK_EQ(t.sdp.media[0].cands[0].priority, 7);
 	CHECK_S(t.sdp.media[0].cands[0].type, "relay");
+	CHECK_EQ(t.sdp.media[0].cands[0].base.port, 5);
+}
+
+TEST(a_candidate_alone_reads_and_is_written_as_browsers_api_has_it)
+{
+	static const char *const same[] = {
+		"candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host",
+		"candidate:2 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active",
+		"candidate:2 1 tcp 1518280447 2001:db8::1 4001 typ host tcptype passive",
+		"candidate:3 2 tcp 1 192.0.2.1 4001 typ srflx raddr 10.0.0.1 rport 7 tcptype so",
+		"candidate:4 1 udp 7 192.0.2.1 4001 typ relay raddr 0.0.0.0 rport 0",
+	};
+	static const char *const bad[] = {
+		"",
+		"candidate",
+		"candidate:",
+		"candidate:1 1 udp 1 a.local 4000 typ host",
+		"candidates:1 1 udp 2130706431 192.0.2.1 4000 typ host",
+	};
+	struct sl_sdp_cand c;
+	char text[160];
+
+	for (size_t i = 0; i < SL_COUNT(same); i++) {
+		struct sl_buf b = sl_buf(text, sizeof(text));
+
+		CHECK(sl_sdp_cand_read(sl_str_z(same[i]), &c));
+		sl_sdp_cand_write(&c, &b);
+		CHECK_S(sl_str(b.p, b.n), same[i]);
+	}
+	CHECK(sl_sdp_cand_read(SL_STR("a=candidate:1 1 UDP 5 192.0.2.1 40 typ host ufrag x"), &c));
+	CHECK_EQ(c.priority, 5);
+	for (size_t i = 0; i < SL_COUNT(bad); i++)
+		CHECK(!sl_sdp_cand_read(sl_str_z(bad[i]), &c));
+}
+
+TEST(sections_without_ice_say_addresses_rtcp_ports_direction_and_keys)
+{
+	static struct t_sdp t;
+	const struct sl_sdp_media *audio, *video;
+
+	TRY(t_read_z(&t,
+		     "v=0\r\no=- 1 2 IN IP4 192.0.2.9\r\ns=A phone\r\nc=IN IP4 192.0.2.9\r\n"
+		     "t=0 0\r\na=direction:active\r\n"
+		     "m=audio 4000 RTP/SAVP 8\r\na=rtcp:4005\r\n"
+		     "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:a2V5|2^20|1:4 UNENCRYPTED_SRTCP\r\n"
+		     "a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:b3RoZXI=\r\n"
+		     "m=video 4002 RTP/AVPF 96\r\nc=IN IP6 2001:db8::7\r\n"
+		     "a=rtcp:4009 IN IP6 2001:db8::8\r\na=direction:both\r\n"));
+	audio = &t.sdp.media[0];
+	video = &t.sdp.media[1];
+	CHECK_S(t.sdp.name, "A phone");
+	CHECK_EQ(audio->conn.family, 4);
+	CHECK(audio->rtcp_port == 4005 && audio->rtcp_addr.family == 0);
+	CHECK(audio->comedia == SL_SDP_COMEDIA_ACTIVE && video->comedia == SL_SDP_COMEDIA_BOTH);
+	CHECK_EQ(audio->crypto_count, 2);
+	CHECK_EQ(audio->cryptos[0].tag, 1);
+	CHECK_S(audio->cryptos[0].suite, "AES_CM_128_HMAC_SHA1_80");
+	CHECK_S(audio->cryptos[0].key, "a2V5");
+	CHECK_S(audio->cryptos[0].rest, "|2^20|1:4 UNENCRYPTED_SRTCP");
+	CHECK_S(audio->cryptos[1].key, "b3RoZXI=");
+	CHECK_EQ(audio->cryptos[1].rest.n, 0);
+	CHECK_EQ(video->conn.family, 6);
+	CHECK(video->rtcp_port == 4009 && video->rtcp_addr.family == 6);
+	CHECK_EQ(video->crypto_count, 0);
+	CHECK(strstr(t_text(&t.sdp), "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:a2V5|2^20|1:4 "
+				     "UNENCRYPTED_SRTCP\r\n"));
+	CHECK(strstr(t_text(&t.sdp), "a=rtcp:4009 IN IP6 2001:db8::8\r\na=direction:both\r\n"));
+	CHECK(strstr(t_text(&t.sdp), "s=A phone\r\n"));
+}
+
+TEST(keys_that_make_no_sense_are_refused_without_being_repeated)
+{
+	static const char *const bad[] = {
+		"a=crypto:1 AES_CM_128_HMAC_SHA1_80\r\n",
+		"a=crypto:x AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0\r\n",
+		"a=crypto:1 AES_CM_128_HMAC_SHA1_80 outline:c2VjcmV0\r\n",
+		"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:|2^20\r\n",
+		"a=crypto:1 A inline:c2VjcmV0\r\na=crypto:1 B inline:c2VjcmV0\r\n",
+		"a=rtcp:\r\n",
+		"a=rtcp:65536\r\n",
+	};
+	static struct t_sdp t;
+	char text[400];
+
+	for (size_t i = 0; i < SL_COUNT(bad); i++) {
+		CHECK(sl_fmt(text, sizeof(text), HEAD AUDIO "%s", bad[i]));
+		CHECK_EQ(t_read_z(&t, text), SL_EPARSE);
+		CHECK(!strstr(t.why.text, "c2VjcmV0"));
+	}
+}
+
+TEST(the_words_of_a_protocol_say_what_protects_it)
+{
+	static const struct {
+		const char *proto;
+		struct sl_sdp_proto is;
+	} rows[] = {
+		{"RTP/AVP", {.rtp = true}},
+		{"RTP/AVPF", {.rtp = true, .feedback = true}},
+		{"RTP/SAVP", {.rtp = true, .secure = true}},
+		{"RTP/SAVPF", {.rtp = true, .secure = true, .feedback = true}},
+		{"UDP/TLS/RTP/SAVPF", {true, true, true, true}},
+		{"UDP/DTLS/SCTP", {0}},
+		{"udp", {0}},
+	};
+
+	for (size_t i = 0; i < SL_COUNT(rows); i++) {
+		struct sl_sdp_proto p = sl_sdp_proto(sl_str_z(rows[i].proto));
+
+		CHECK(p.rtp == rows[i].is.rtp && p.secure == rows[i].is.secure);
+		CHECK(p.feedback == rows[i].is.feedback && p.dtls == rows[i].is.dtls);
+	}
 }
 
 TEST(t20_every_cut_of_an_offer_is_read_or_refused_with_a_reason)
