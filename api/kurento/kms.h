@@ -9,7 +9,9 @@
  *            an object that can be connected. endpoint: an element with a transport of core behind it.
  * Files:     model.c     classes, types and events as tables, compiled from the KMD files (kmd/compile.py) at build
  *                        time; arguments are checked and given their defaults by them, values are tagged by them
- *            rpc.c       envelope, methods, request cache, transactions, errors      socket.c  connections
+ *            rpc.c       envelope and methods      call.c  life of a call, arguments, answers, errors
+ *            transaction.c  several calls in one   cache.c  answers kept for clients that ask again
+ *            socket.c    connections (the only file that knows of sockets and timers of the loop)
  *            session.c   sessions, what they hold, collection of the abandoned ones  object.c  ids, parents, release
  *            event.c     subscriptions and notifications      manager.c  ServerManager   pipeline.c  MediaPipeline
  *            element.c   connect, disconnect, flow            graph.c  elements → routes  hub.c  HubPort, dispatchers
@@ -180,6 +182,7 @@ void kms_object_release(struct kms_object *o);
 /* One request, or one operation of a transaction, under way. It lives until it is answered; connection, session and
  * object may be gone by then: a function that answers later keeps the call and its object's handle. */
 struct kms_session;
+/* NULL: the server is ending; what is left to do is kms_done() or kms_fail(), which free the call. */
 struct kms *kms_call_kms(const struct kms_call *call);
 struct kms_session *kms_call_session(const struct kms_call *call);      /* NULL: ended meanwhile */
 
@@ -277,13 +280,53 @@ extern const struct kms_impl kms_element_impl, kms_pass_through_impl, kms_hub_im
 void kms_endpoint_event(struct kms *k, const struct sl_core_event *ev);
 
 /* ================= the whole ================= */
+/* What config says about the server as a whole; zero of a number: no limit. */
+struct kms_set {
+	char path[64];                  /* "kurento" */
+	int64_t gc_us;                  /* the garbage collector's period */
+	bool no_cache;
+	double exception_limit;         /* share of the file limit past which nothing is created; 0: no check */
+	uint32_t max_sessions, max_objects, max_pipelines;      /* of the server; not 0 */
+	uint32_t session_objects, session_subscriptions;        /* that one session may hold */
+	uint32_t session_creates_per_s; /* ten seconds' worth at once */
+	uint32_t calls;                 /* under way at once, of the server */
+	uint32_t messages_per_s;        /* of one connection; ten seconds' worth at once */
+	char metadata[1024];            /* JSON text; "" none */
+};
+void kms_set_default(struct kms_set *set);
+
+/* Work for the end of this turn of the control loop; zeroed: not waiting. */
+struct kms_work {
+	struct sl_list link;
+	void (*fn)(struct kms_work *w); /* not waiting any more: may be put off again, or freed */
+};
+/* Once, however often it is called before that. */
+void kms_defer(struct kms *k, struct kms_work *w);
+void kms_undefer(struct kms_work *w);   /* takes a zeroed one */
+/* A time to come, of kms_now_us(); zeroed: none. */
+struct kms_timer {
+	struct sl_list link;
+	int64_t at_us;
+	void (*fn)(struct kms_timer *t);        /* as of kms_work */
+};
+void kms_timer_set(struct kms *k, struct kms_timer *t, int64_t at_us);
+void kms_timer_unset(struct kms_timer *t);      /* takes a zeroed one */
+int64_t kms_now_us(const struct kms *k);
+int64_t kms_wall_us(void);
+
 struct kms {
 	/* borrowed */
-	struct sl_api *api;
+	struct sl_api *api;             /* NULL: without connections, as tests have it */
 	const struct sl_config *conf;
 	struct sl_core *core;
 	struct uv_loop_s *loop;
+	struct sl_rng rng;
 	/* owned */
+	struct kms_set set;
+	struct sl_list works, timers;
+	int64_t now_us;                 /* of this turn */
+	void (*wake)(struct kms *k);    /* there is something to do earlier than kms_next_us() said; may be NULL */
+	struct kms_socket *socket;      /* socket.c */
 	struct sl_list pipelines;
 	struct kms_object *manager;
 	struct kms_rpc *rpc;            /* sessions, calls, the request cache: rpc.c and session.c */
@@ -301,4 +344,31 @@ SL_MUST_USE int kms_objects_init(struct kms *k);
 void kms_objects_fini(struct kms *k);
 SL_MUST_USE int kms_graph_init(struct kms *k);
 void kms_graph_fini(struct kms *k);
+
+/* All but connections and timers of the loop. rng is copied. SL_ENOMEM. */
+SL_MUST_USE int kms_new(const struct sl_config *conf, struct sl_core *core, const struct sl_rng *rng,
+			struct kms **out);
+void kms_free(struct kms *k);           /* takes NULL; all peers are gone */
+/* Does what is due: deferred work, timers, collection. */
+void kms_tick(struct kms *k, int64_t now_us);
+/* When it is to be called next: SL_NEVER, or not before now. */
+int64_t kms_next_us(const struct kms *k);
+
+/* A connection, as rpc.c sees it: text in, text out. */
+struct kms_peer {
+	struct kms *kms;
+	struct sl_list sessions;        /* bound to it: session.c */
+	struct sl_list calls, waits;    /* that want an answer: call.c, cache.c */
+	struct kms_session *session;    /* of requests that name none; NULL */
+	/* Takes over the text (sl_free() it). May not end the peer before it returns. */
+	void (*send)(struct kms_peer *p, char *text, size_t len);
+	/* An answer is lost (memory is out): the connection is to end, so that its client asks again. */
+	void (*fail)(struct kms_peer *p);
+};
+/* send and fail are set. */
+void kms_peer_init(struct kms_peer *p, struct kms *k);
+/* Sessions stay for a while. */
+void kms_peer_fini(struct kms_peer *p);
+/* One message; the text is borrowed. */
+void kms_on_message(struct kms_peer *p, struct sl_str text);
 #endif
