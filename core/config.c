@@ -92,6 +92,8 @@ static const struct key keys[] = {
 	 "cap; PATCH /v1/config"},
 	{"limits.max_sessions", NUMBER, AT(limits.max_sessions), 1, 10000, "", "10000",
 	 "WHIP and WHEP sessions, and participants who joined, at a time"},
+	{"limits.max_sockets", NUMBER, AT(limits.max_sockets), 0, 500000, "", "20000",
+	 "sockets that belong to one session each: plain RTP, TURN and ICE over TCP"},
 	{"limits.sdp_mlines", NUMBER, AT(limits.sdp_mlines), 16, 256, "", "256",
 	 "m-lines of an offer to a participant who joined: two for each that is seen and heard"},
 	{"publish.max_video_bps", NUMBER, AT(publish.max_video_bps), 0, 1000000000, "bit/s",

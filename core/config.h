@@ -62,6 +62,7 @@ struct sl_config {
 	} rooms;
 	struct {
 		uint32_t max_sessions;                  /* 10000 */
+		uint32_t max_sockets;                   /* 20000: of single sessions */
 		uint32_t sdp_mlines;                    /* 256: of an offer of ours */
 	} limits;
 	struct {

@@ -190,6 +190,7 @@ static int start_loops(struct sl_core *c, const struct sl_config *conf, struct s
 						.cap_always = conf->publish.cap,
 						.gso_padding = conf->media.gso_padding,
 						.cert = c->cert};
+		lc->max_socks = (conf->limits.max_sockets + c->loop_count - 1) / c->loop_count;
 		lc->gso = conf->media.gso;
 		lc->gro = conf->media.gro;
 		lc->hs_pool = c->hs_pool;

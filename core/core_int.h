@@ -18,6 +18,7 @@
 #include "core/base/queue.h"
 #include "core/base/rng.h"
 #include "dtls/dtls.h"
+#include "ice/frame.h"
 #include "ice/ice.h"
 #include <sys/uio.h>
 
@@ -114,6 +115,8 @@ struct sl_in {
 	uint8_t *data;
 	size_t len;
 	int64_t rx_us;
+	uint64_t owner;                         /* the transport whose own socket it came by; 0: a
+						 * socket of the loop */
 	bool truncated;
 };
 
@@ -245,6 +248,24 @@ struct sl_engine_io {
 	void (*relay_push)(void *arg, unsigned loop);
 	/* False: no room, try again later. */
 	bool (*event)(void *arg, const struct sl_core_event *ev);
+	/* A UDP socket of one transport, bound there (port 0: any). Its number, or SL_EBUSY (the
+	 * port is taken), SL_EFULL, SL_ENOMEM, SL_EIO; *local has the port. What comes by it has
+	 * sl_in.owner. */
+	int (*sock_open)(void *arg, uint64_t transport, const struct sl_addr *bind,
+			 struct sl_addr *local);
+	/* A stream to `remote`; datagrams cross it in frames. Data may be sent at once: it waits
+	 * for the connection. Errors as above. */
+	int (*stream_open)(void *arg, uint64_t transport, const struct sl_addr *bind,
+			   const struct sl_addr *remote, enum sl_framing f, struct sl_addr *local);
+	void (*sock_close)(void *arg, uint32_t sock);
+};
+
+/* Numbers of sockets (sl_path.sock): those of the loop come first, from SL_CORE_LOCALS_MAX on they
+ * belong to one transport each. */
+enum {
+	SL_SOCK_SLOT_BITS = 20, SL_SOCK_GEN_BITS = 9,
+	SL_SOCK_RELAY = 1 << 29,                /* an allocation on a TURN server */
+	SL_SOCK_STREAM = 1 << 30
 };
 
 struct sl_engine_conf {
@@ -357,7 +378,7 @@ struct sl_cmd {
 void sl_engine_command(struct sl_engine *e, struct sl_cmd *cmd, int64_t now_us);
 
 /* ================= transport.c ================= */
-enum { SL_SOURCES_MAX = 64, SL_PATHS_MAX = 8 };
+enum { SL_SOURCES_MAX = 64, SL_PATHS_MAX = 8, SL_OWN_SOCKS_MAX = 32 };
 
 /* One inbound SSRC: who it belongs to, and its replay windows. */
 struct sl_source {
@@ -384,6 +405,8 @@ struct sl_transport {
 	unsigned source_count;
 	struct sl_path paths[SL_PATHS_MAX];     /* entered in by_path */
 	unsigned path_count;
+	uint32_t socks[SL_OWN_SOCKS_MAX];       /* numbers of its own sockets */
+	unsigned sock_count;
 	struct sl_twcc_rx *twcc;                /* where a publisher negotiated it */
 	/* state */
 	enum sl_transport_phase phase;
@@ -457,6 +480,19 @@ void sl_transport_drop_source(struct sl_transport *t, uint32_t ssrc);
 void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool media);
 /* Delivers SL_EV_CLOSED of dead ones and frees them. */
 void sl_transport_bury(struct sl_engine *e);
+/* Nothing of the peer's that comes by this socket is its own any more. */
+void sl_transport_forget_sock(struct sl_transport *t, uint32_t sock);
+
+/* ================= sock.c: sockets of one transport ================= */
+/* As in struct sl_engine_io; also SL_EFULL past SL_OWN_SOCKS_MAX, SL_EUNSUPPORTED where there is no
+ * IO for it. They close with the transport. */
+SL_MUST_USE int sl_sock_open(struct sl_transport *t, const struct sl_addr *bind,
+			     struct sl_addr *local);
+SL_MUST_USE int sl_sock_stream(struct sl_transport *t, const struct sl_addr *bind,
+			       const struct sl_addr *remote, enum sl_framing f,
+			       struct sl_addr *local);
+void sl_sock_close(struct sl_transport *t, uint32_t sock);      /* also of one that is not open */
+void sl_sock_close_all(struct sl_transport *t);
 
 /* ================= demux.c and the receive path ================= */
 enum sl_class {
@@ -700,11 +736,15 @@ struct sl_udp {
 	uint32_t index;                         /* number of the socket on its loop */
 	bool v6;
 	bool gso, gro;                          /* the system does it on this socket */
+	uint64_t owner;                         /* goes into sl_in.owner */
 };
 struct sl_udp_bufs;
 /* gso and gro: asked for; u->gso and u->gro say what was granted. */
 SL_MUST_USE int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gro,
 			    struct sl_core_why *why);
+/* The same for a socket of one transport: gso is what the loop's sockets were granted. SL_EBUSY (the
+ * port is taken), SL_EFULL (descriptors or memory of the system), SL_EIO. */
+SL_MUST_USE int sl_udp_open_own(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gro);
 void sl_udp_close(struct sl_udp *u);
 /* gro: 16 buffers of 64 KiB instead of 64 of 2 KiB. */
 struct sl_udp_bufs *sl_udp_bufs_new(bool gro);
@@ -736,6 +776,7 @@ struct sl_loop_conf {
 	struct sl_addr binds[SL_CORE_LOCALS_MAX];
 	size_t bind_count;
 	bool gso, gro;
+	uint32_t max_socks;                     /* of single transports, at a time */
 	bool found;                             /* the addresses are the interfaces' own: one that
 						 * does not open is left out */
 	struct sl_hs_pool *hs_pool;

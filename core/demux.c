@@ -27,6 +27,17 @@ enum sl_class sl_classify(const uint8_t *data, size_t len, bool *truncated)
 	return SL_CLASS_UNKNOWN;
 }
 
+/* The transport whose own socket it came by; NULL when that is gone, too. */
+static struct sl_transport *sock_owner(struct sl_engine *e, const struct sl_in *in)
+{
+	struct sl_transport *t = sl_pool_at(&e->transports, in->owner);
+
+	if (t && t->phase != SL_T_DEAD)
+		return t;
+	sl_stat_inc(&e->stats, SL_STAT_demux_no_transport);
+	return NULL;
+}
+
 /* Requests go by the user fragment they name, responses by the transaction that asked. */
 static struct sl_transport *stun_owner(struct sl_engine *e, const struct sl_in *in)
 {
@@ -53,12 +64,14 @@ static struct sl_transport *stun_owner(struct sl_engine *e, const struct sl_in *
 	return t;
 }
 
-/* Everything but STUN counts only from an address that an authenticated check has come from (T03).
- */
+/* Everything but STUN counts only from an address that an authenticated check has come from (T03),
+ * and by a transport's own socket only for that transport. */
 static struct sl_transport *path_owner(struct sl_engine *e, const struct sl_in *in)
 {
 	struct sl_transport *t = sl_hash_get(&e->by_path, &in->path, sizeof(in->path));
 
+	if (t && in->owner && t->id != in->owner)
+		t = NULL;
 	if (!t)
 		sl_stat_inc(&e->stats, SL_STAT_demux_no_transport);
 	return t;
@@ -76,7 +89,7 @@ static void dispatch(struct sl_engine *e, const struct sl_in *in)
 	}
 	switch (class_) {
 	case SL_CLASS_STUN:
-		t = stun_owner(e, in);
+		t = in->owner ? sock_owner(e, in) : stun_owner(e, in);
 		if (t)
 			sl_transport_stun(t, in);
 		return;

@@ -341,6 +341,14 @@ static void pad(struct sl_engine *e, int i)
 	op->payload_len += e->items[i].pad;
 }
 
+/* Does the system make one message of a run there? */
+static bool takes_runs(const struct sl_engine *e, uint32_t sock)
+{
+	if (sock < SL_CORE_LOCALS_MAX)
+		return e->conf.gso >> sock & 1;
+	return e->conf.gso && !(sock & (SL_SOCK_STREAM | SL_SOCK_RELAY));
+}
+
 /* The runs are decided on what the packets will be, then all is sealed, padding and all, and
  * sent. */
 void sl_egress_flush(struct sl_engine *e)
@@ -356,7 +364,7 @@ void sl_egress_flush(struct sl_engine *e)
 	for (int d = 0; d < e->dest_count; d++) {
 		const struct sl_path *path = sl_ice_path(&e->dests[d]->ice);
 
-		single[d] = !path || !(e->conf.gso >> (path->sock & 31) & 1) ||
+		single[d] = !path || !takes_runs(e, path->sock) ||
 			    e->dests[d]->single_until_us > e->now_us;
 	}
 	runs = sl_runs_build(e->items, n, single, e->dest_count, order, spans);

@@ -2,42 +2,12 @@
  * core/loop.c — a media loop: the engine of engine.c on a thread of its own, with sockets, a clock
  * and rings. Every wake-up reads the clock once, feeds what came, runs the timers that are due,
  * then seals and sends all of it. */
-#include "core/core_int.h"
+#include "core/loop_int.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include <pthread.h>
 #include <stdio.h>
-#include <uv.h>
 
 enum { COMMANDS = 1024, NOTES = 8192, PACKETS_PER_WAKE = 256 };
-
-struct sl_socket {
-	uv_poll_t poll;
-	struct sl_udp udp;
-	struct sl_loop *loop;
-};
-
-struct sl_loop {
-	struct sl_loop_conf conf;
-	/* owned */
-	struct sl_engine engine;
-	struct sl_rng rng;
-	struct sl_socket sockets[SL_CORE_LOCALS_MAX];
-	size_t socket_count;
-	struct sl_udp_bufs *bufs;
-	struct sl_ring commands;		 /* control thread → loop: struct sl_cmd * */
-	struct sl_ring notes;			 /* loop → control thread: struct sl_note */
-	struct sl_ring relay[SL_CORE_LOOPS_MAX]; /* from this loop to loop i */
-	uv_loop_t uv;
-	uv_async_t async;
-	uv_timer_t timer;
-	pthread_t thread;
-	/* state */
-	bool uv_ready, started, stopping;
-	uint64_t relay_dirty; /* loops to wake at the end of this turn */
-	bool control_dirty;
-	int64_t timer_due_us, last_rx_us;
-};
 
 /* ---- what the engine asks for ---- */
 
@@ -63,11 +33,24 @@ static void io_send(void *arg, struct sl_run *runs, int n)
 			left += runs[i].count;
 		if (sock < l->socket_count)
 			left -= sl_udp_send(&l->sockets[sock].udp, l->bufs, runs, some);
+		else
+			left -= sl_loop_sock_send(l, sock, runs, some);
 		if (left > 0)
 			sl_stat_add(&l->engine.stats, SL_STAT_tx_dropped, (uint64_t)left);
 		runs += some;
 		n -= some;
 	}
+}
+
+static int io_sock_open(void *arg, uint64_t transport, const struct sl_addr *bind,
+			struct sl_addr *local)
+{
+	return sl_loop_sock_open(arg, transport, bind, local);
+}
+
+static void io_sock_close(void *arg, uint32_t sock)
+{
+	sl_loop_sock_close(arg, sock);
 }
 
 static bool io_handshake(void *arg, struct sl_hs *hs)
@@ -155,7 +138,8 @@ static void on_timer(uv_timer_t *timer)
 	finish(l, begin(l));
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+/* A socket of one transport may be closed by what it brings. */
+void sl_loop_readable(uv_poll_t *poll, int status, int events)
 {
 	struct sl_socket *s = poll->data;
 	struct sl_loop *l = s->loop;
@@ -164,7 +148,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	int batch = sl_udp_batch(l->bufs);
 
 	(void)events;
-	for (int total = 0, n = batch; status == 0 && n == batch && total < PACKETS_PER_WAKE;) {
+	for (int total = 0, n = batch; status == 0 && n == batch && total < PACKETS_PER_WAKE &&
+					!s->closed;) {
 		int some;
 
 		n = sl_udp_recv(&s->udp, l->bufs, now_us, &l->last_rx_us);
@@ -216,6 +201,7 @@ static void close_handles(struct sl_loop *l)
 {
 	for (size_t i = 0; i < l->socket_count; i++)
 		uv_close((uv_handle_t *)&l->sockets[i].poll, NULL);
+	sl_loop_socks_close(l);
 	uv_close((uv_handle_t *)&l->async, NULL);
 	uv_close((uv_handle_t *)&l->timer, NULL);
 }
@@ -307,7 +293,7 @@ static int init_uv(struct sl_loop *l)
 	for (size_t i = 0; i < l->socket_count; i++) {
 		uv_poll_init(&l->uv, &l->sockets[i].poll, l->sockets[i].udp.fd);
 		l->sockets[i].poll.data = &l->sockets[i];
-		uv_poll_start(&l->sockets[i].poll, UV_READABLE, on_readable);
+		uv_poll_start(&l->sockets[i].poll, UV_READABLE, sl_loop_readable);
 	}
 	return SL_OK;
 }
@@ -320,7 +306,9 @@ int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out, struct sl
 				  .handshake = io_handshake,
 				  .relay_slot = io_relay_slot,
 				  .relay_push = io_relay_push,
-				  .event = io_event};
+				  .event = io_event,
+				  .sock_open = io_sock_open,
+				  .sock_close = io_sock_close};
 	int err;
 
 	if (!l)
@@ -375,6 +363,7 @@ void sl_loop_free(struct sl_loop *l)
 	sl_engine_fini(&l->engine);
 	for (size_t i = 0; i < l->socket_count; i++)
 		sl_udp_close(&l->sockets[i].udp);
+	sl_free(l->socks.slots);
 	sl_udp_bufs_free(l->bufs);
 	sl_ring_fini(&l->commands);
 	sl_ring_fini(&l->notes);

@@ -294,6 +294,7 @@ static void free_transport(struct sl_transport *t)
 	drop_hs(t);
 	drop_tracks(t);
 	leave_tables(t);
+	sl_sock_close_all(t);
 	sl_timer_arm(&e->wheel, &t->ice_timer, SL_NEVER);
 	sl_timer_arm(&e->wheel, &t->rtcp_timer, SL_NEVER);
 	sl_timer_arm(&e->wheel, &t->twcc_timer, SL_NEVER);
@@ -334,6 +335,7 @@ void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause)
 	drop_hs(t);
 	drop_tracks(t);
 	leave_tables(t);
+	sl_sock_close_all(t);
 	sl_timer_arm(&e->wheel, &t->ice_timer, SL_NEVER);
 	sl_timer_arm(&e->wheel, &t->rtcp_timer, SL_NEVER);
 	sl_timer_arm(&e->wheel, &t->twcc_timer, SL_NEVER);
@@ -443,7 +445,21 @@ static void remember_path(struct sl_transport *t, const struct sl_path *path)
 	(void)!sl_hash_put(&e->by_path, path, sizeof(*path), t);
 }
 
-static void start_dtls(struct sl_transport *t, int64_t age_us);
+void sl_transport_forget_sock(struct sl_transport *t, uint32_t sock)
+{
+	struct sl_engine *e = t->eng;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < t->path_count; i++) {
+		const struct sl_path *p = &t->paths[i];
+
+		if (p->sock != sock)
+			t->paths[kept++] = *p;
+		else if (sl_hash_get(&e->by_path, p, sizeof(*p)) == t)
+			sl_hash_del(&e->by_path, p, sizeof(*p));
+	}
+	t->path_count = kept;
+}
 
 static void dtls_timed_out(struct sl_transport *t)
 {

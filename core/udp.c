@@ -22,7 +22,7 @@
 #define UDP_GRO 104
 #endif
 
-enum { WANTED_BUF = 8 << 20, CONTROL = 128, SEGMENT_CONTROL = CMSG_SPACE(sizeof(uint16_t)) };
+enum { WANTED_BUF = 8 << 20, OWN_BUF = 1 << 20, CONTROL = 128, SEGMENT_CONTROL = CMSG_SPACE(sizeof(uint16_t)) };
 
 struct sl_udp_bufs {
 	struct mmsghdr rx[SL_UDP_BATCH], tx[SL_BATCH];
@@ -39,6 +39,7 @@ struct sl_udp_bufs {
 		bool truncated;
 	} messages[SL_UDP_BATCH];
 	int batch, count, at;
+	uint64_t owner; /* of the socket they came by */
 	size_t offset, buf_len;
 	uint8_t data[]; /* batch buffers of buf_len */
 };
@@ -114,18 +115,21 @@ int sl_udp_batch(const struct sl_udp_bufs *b)
 	return b->batch;
 }
 
-static void grow_buffers(struct sl_udp *u)
+static void grow_buffers(const struct sl_udp *u, int wanted)
 {
-	int wanted = WANTED_BUF;
-	int rx = 0;
-	int tx = 0;
-	socklen_t n = sizeof(rx);
-
 	/* With CAP_NET_ADMIN beyond the system's limit, else up to it. */
 	if (setsockopt(u->fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof(wanted)) < 0)
 		setsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
 	if (setsockopt(u->fd, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof(wanted)) < 0)
 		setsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
+}
+
+static void log_open(const struct sl_udp *u)
+{
+	int rx = 0;
+	int tx = 0;
+	socklen_t n = sizeof(rx);
+
 	getsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &rx, &n);
 	getsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &tx, &n);
 	SL_LOG(INFO, LOOP, "media socket open", SL_KA("address", &u->local),
@@ -175,8 +179,8 @@ static int fail(struct sl_udp *u, const struct sl_addr *local, struct sl_core_wh
 	return SL_EIO;
 }
 
-int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gro,
-		struct sl_core_why *why)
+/* SL_OK, or -1 with the reason in errno. */
+static int open_bound(struct sl_udp *u, const struct sl_addr *local, bool gro)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sl_addr_to_sockaddr(local, &sa);
@@ -185,20 +189,45 @@ int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gr
 	u->v6 = local->family == 6;
 	u->fd = socket(u->v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (u->fd < 0)
-		return fail(u, local, why);
+		return -1;
 	if (u->v6)
 		setsockopt(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	setsockopt(u->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	if (bind(u->fd, (struct sockaddr *)&sa, len) < 0)
-		return fail(u, local, why);
+		return -1;
 	len = sizeof(sa);
 	if (getsockname(u->fd, (struct sockaddr *)&sa, &len) < 0 ||
 	    sl_addr_from_sockaddr((struct sockaddr *)&sa, &u->local) < 0)
+		return -1;
+	u->gro = gro && setsockopt(u->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
+	return SL_OK;
+}
+
+int sl_udp_open(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gro,
+		struct sl_core_why *why)
+{
+	if (open_bound(u, local, gro) < 0)
 		return fail(u, local, why);
 	u->gso = gso && probe_gso(local);
-	u->gro = gro && setsockopt(u->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
-	grow_buffers(u);
+	grow_buffers(u, WANTED_BUF);
+	log_open(u);
 	return SL_OK;
+}
+
+int sl_udp_open_own(struct sl_udp *u, const struct sl_addr *local, bool gso, bool gro)
+{
+	int e;
+
+	if (open_bound(u, local, gro) == SL_OK) {
+		u->gso = gso;
+		grow_buffers(u, OWN_BUF);
+		return SL_OK;
+	}
+	e = errno;
+	sl_udp_close(u);
+	if (e == EADDRINUSE)
+		return SL_EBUSY;
+	return e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM ? SL_EFULL : SL_EIO;
 }
 
 void sl_udp_close(struct sl_udp *u)
@@ -244,6 +273,7 @@ int sl_udp_recv(struct sl_udp *u, struct sl_udp_bufs *b, int64_t now_us, int64_t
 	b->count = SL_MAX(n, 0);
 	b->at = 0;
 	b->offset = 0;
+	b->owner = u->owner;
 	for (int i = 0; i < n; i++) {
 		struct msghdr *h = &b->rx[i].msg_hdr;
 		struct sl_message *m = &b->messages[i];
@@ -271,6 +301,7 @@ static void hand_out(struct sl_udp_bufs *b, const struct sl_message *m, struct s
 			     .data = b->data + (size_t)b->at * b->buf_len + b->offset,
 			     .len = SL_MIN(len, (size_t)SL_UDP_BUF),
 			     .rx_us = m->rx_us,
+			     .owner = b->owner,
 			     .truncated = len > SL_UDP_BUF ||
 					  (m->truncated && b->offset + len == m->len)};
 	b->offset += len;

@@ -74,6 +74,8 @@ static const struct row {
 	 "0", 0, "-1", "1000000001"},
 	{"limits.max_sessions", "LIMITS_MAX_SESSIONS", NUMBER, AT(limits.max_sessions), 10000, "1",
 	 1, "0", "10001"},
+	{"limits.max_sockets", "LIMITS_MAX_SOCKETS", NUMBER, AT(limits.max_sockets), 20000, "0", 0,
+	 "-1", "500001"},
 	{"limits.sdp_mlines", "LIMITS_SDP_MLINES", NUMBER, AT(limits.sdp_mlines), 256, "16", 16,
 	 "15", "257"},
 	{"publish.max_video_bps", "PUBLISH_MAX_VIDEO_BPS", NUMBER, AT(publish.max_video_bps),
