@@ -50,12 +50,14 @@ const struct sl_sdp_media *sl_sdp_transport(const struct sl_sdp *peer, const str
 	return first ? params_of(peer, first) : NULL;
 }
 
-/* RFC 8829 section 5.1.2: the names under which DTLS-SRTP media is offered. */
-static bool proto_ok(struct sl_str proto)
+/* RFC 8829 section 5.1.2: the names under which DTLS-SRTP media is offered. Who both sends and
+ * receives may be older than it. */
+static bool proto_ok(struct sl_str proto, enum sl_sdp_role role)
 {
 	return sl_str_eq(proto, SL_STR("UDP/TLS/RTP/SAVPF")) ||
 	       sl_str_eq(proto, SL_STR("UDP/TLS/RTP/SAVP")) ||
-	       sl_str_eq(proto, SL_STR("RTP/SAVPF"));
+	       sl_str_eq(proto, SL_STR("RTP/SAVPF")) ||
+	       (role == SL_SDP_BOTH && sl_str_eq(proto, SL_STR("RTP/SAVP")));
 }
 
 static const char *transport_refusal(const struct sl_sdp_media *t)
@@ -75,7 +77,7 @@ static const char *refusal(const struct answering *a, const struct sl_sdp_media 
 		return "it has port 0";
 	if (m->kind > SL_SDP_VIDEO)
 		return "only audio and video are carried";
-	if (!proto_ok(m->proto))
+	if (!proto_ok(m->proto, a->role))
 		return "its protocol is not UDP/TLS/RTP/SAVPF";
 	/* RFC 9725 section 4.4.1: one BUNDLE group, one transport. */
 	if (a->offer->bundle_count > 0 && !m->in_bundle)
@@ -152,7 +154,7 @@ void sdp_our_bundle(struct sl_sdp *sdp, const struct sl_sdp_ours *ours, const st
 		return;
 	first->cands = sdp_copy(arena, ours->cands, ours->cand_count, sizeof(*ours->cands));
 	first->cand_count = first->cands ? ours->cand_count : 0;
-	first->end_of_candidates = true;
+	first->end_of_candidates = !ours->trickling;
 }
 
 /* ---- codecs ---- */
@@ -309,11 +311,14 @@ bool sdp_ext_wanted(enum sl_ext e)
 	return e < SL_EXT_COUNT && wanted[e];
 }
 
-/* RFC 8285 section 5: a direction is the offerer's. It must go the way the media goes. */
-static bool ext_dir_ok(enum sl_sdp_role role, enum sl_sdp_dir offered)
+/* RFC 8285 section 5: a direction is the offerer's. It must go every way the media goes. */
+static bool ext_dir_ok(const struct answering *a, enum sl_sdp_dir mine, enum sl_sdp_dir offered)
 {
-	return offered == SL_SDP_SENDRECV ||
-	       offered == (role == SL_SDP_PUBLISHER ? SL_SDP_SENDONLY : SL_SDP_RECVONLY);
+	if (offered == SL_SDP_SENDRECV)
+		return true;
+	if (a->role == SL_SDP_BOTH)
+		return mine != SL_SDP_SENDRECV && offered == sl_sdp_dir_reverse(mine);
+	return offered == (a->role == SL_SDP_PUBLISHER ? SL_SDP_SENDONLY : SL_SDP_RECVONLY);
 }
 
 /* RFC 9143 section 11: one meaning per id over the whole group, since an id is read before the
@@ -342,7 +347,7 @@ static bool put_exts(struct answering *a, struct sl_sdp_media *m,
 	for (size_t i = 0; i < offered->ext_count && m->exts; i++) {
 		struct sl_sdp_ext e = offered->exts[i];
 
-		if (!sdp_ext_wanted(e.ext) || !ext_dir_ok(a->role, e.dir) || !ext_claim(a, &e))
+		if (!sdp_ext_wanted(e.ext) || !ext_dir_ok(a, m->dir, e.dir) || !ext_claim(a, &e))
 			continue;
 		e.dir = sl_sdp_dir_reverse(e.dir);
 		m->exts[m->ext_count++] = e;
@@ -375,29 +380,42 @@ void sdp_our_ssrcs(struct sl_sdp_media *m, const struct sl_sdp_send *send, struc
 	char both[sizeof(send->stream) + sizeof(send->track)];
 	struct sl_sdp_ssrc *s = sl_arena_alloc(arena, 2 * sizeof(*s));
 
-	m->msid_stream = dup_z(arena, send->stream);
-	m->msid_track = dup_z(arena, send->track);
 	if (!s || !sl_fmt(both, sizeof(both), "%s %s", send->stream, send->track))
 		return;
+	if (send->stream[0]) {
+		m->msid_stream = dup_z(arena, send->stream);
+		m->msid_track = dup_z(arena, send->track);
+		s[0].msid = s[1].msid = dup_z(arena, both);
+	}
 	s[0].ssrc = send->ssrc;
 	s[0].rtx = rtx ? send->rtx_ssrc : 0;
 	s[0].cname = dup_z(arena, send->cname);
-	s[0].msid = dup_z(arena, both);
 	s[1].ssrc = send->rtx_ssrc;
 	s[1].is_rtx = true;
 	s[1].cname = s[0].cname;
-	s[1].msid = s[0].msid;
 	m->ssrcs = s;
 	m->ssrc_count = rtx ? 2 : 1;
 }
 
 /* ---- one m-line ---- */
 
-/* RFC 3264 section 6.1. */
-static enum sl_sdp_dir dir_for(enum sl_sdp_role role, enum sl_sdp_dir offered)
+static enum sl_sdp_dir dir_both(const struct sl_sdp_ours *ours, enum sl_sdp_dir offered)
 {
-	enum sl_sdp_dir mine = role == SL_SDP_PUBLISHER ? SL_SDP_RECVONLY : SL_SDP_SENDONLY;
+	bool send = !ours->no_send && sl_sdp_receives(offered);
+	bool recv = !ours->no_recv && sl_sdp_sends(offered);
 
+	if (send)
+		return recv ? SL_SDP_SENDRECV : SL_SDP_SENDONLY;
+	return recv ? SL_SDP_RECVONLY : SL_SDP_INACTIVE;
+}
+
+/* RFC 3264 section 6.1. */
+static enum sl_sdp_dir dir_for(const struct answering *a, enum sl_sdp_dir offered)
+{
+	enum sl_sdp_dir mine = a->role == SL_SDP_PUBLISHER ? SL_SDP_RECVONLY : SL_SDP_SENDONLY;
+
+	if (a->role == SL_SDP_BOTH)
+		return dir_both(a->ours, offered);
 	return offered == SL_SDP_SENDRECV || offered == sl_sdp_dir_reverse(mine) ? mine
 										 : SL_SDP_INACTIVE;
 }
@@ -428,11 +446,13 @@ static const char *answer_media(struct answering *a, size_t i)
 		return why;
 	a->accepted++;
 	sdp_our_transport(m, a->ours, SL_SDP_PASSIVE);
-	m->dir = dir_for(a->role, offered->dir);
+	m->dir = dir_for(a, offered->dir);
 	m->rtcp_rsize = offered->rtcp_rsize;
 	m->ext_mixed = offered->ext_mixed;
 	put_codecs(a, m, &ch, put_exts(a, m, offered));
-	if (m->dir == SL_SDP_SENDONLY && a->send)
+	if (sl_sdp_receives(m->dir))
+		m->bandwidth_as_kbps = a->ours->as_kbps[sdp_kind(m->kind)];
+	if (sl_sdp_sends(m->dir) && a->send)
 		sdp_our_ssrcs(m, &a->send[i], a->arena);
 	return NULL;
 }
@@ -492,8 +512,12 @@ int sl_sdp_answer(const struct sl_sdp *offer, const struct sl_sdp_ours *ours, en
 			reason_at = i;
 		}
 	}
-	if (!arena->failed && a.accepted == 0)
-		return nothing_left(offer, reason_at, reason, why);
+	if (!arena->failed && a.accepted == 0) {
+		int err = nothing_left(offer, reason_at, reason, why);
+
+		if (role != SL_SDP_BOTH)
+			return err;
+	}
 	if (!arena->failed)
 		finish_answer(&a);
 	if (arena->failed)

@@ -152,7 +152,9 @@ static void offer_media(struct sl_sdp_media *m, const struct sl_sdp_ours *ours,
 	m->ext_mixed = true;
 	put_codecs(m, line->kind, ours->codecs, arena);
 	put_exts(m, line->kind, arena);
-	if (m->dir == SL_SDP_SENDONLY || m->dir == SL_SDP_SENDRECV)
+	if (sl_sdp_receives(m->dir))
+		m->bandwidth_as_kbps = ours->as_kbps[line->kind];
+	if (sl_sdp_sends(m->dir))
 		sdp_our_ssrcs(m, &line->send, arena);
 }
 

@@ -181,6 +181,8 @@ struct sl_sdp_proto sl_sdp_proto(struct sl_str proto);
 bool sl_sdp_cand_read(struct sl_str text, struct sl_sdp_cand *out);
 /* "candidate:...", without a line's end. */
 void sl_sdp_cand_write(const struct sl_sdp_cand *c, struct sl_buf *out);
+bool sl_sdp_sends(enum sl_sdp_dir d);
+bool sl_sdp_receives(enum sl_sdp_dir d);
 /* The other side's view: sendonly ↔ recvonly. */
 enum sl_sdp_dir sl_sdp_dir_reverse(enum sl_sdp_dir d);
 /* Value of `key` in an fmtp ("a=1;b=2"); empty when absent. Keys compare without case. */
@@ -200,27 +202,34 @@ struct sl_sdp_ours {                    /* what we bring to one transport */
 	uint64_t session_id, session_version;
 	bool dtls_active;               /* answer a=setup:active where the offer allows it (actpass,
 					 * passive) */
-	struct sl_addr addr;            /* for c= and m= lines: the default candidate */
+	bool trickling;                 /* candidates are still to come: no a=end-of-candidates */
+	bool no_send, no_recv;          /* SL_SDP_BOTH: directions that we will not go */
+	uint32_t as_kbps[SL_KIND_COUNT];        /* b=AS of what we receive; 0 none */
+	struct sl_addr addr;            /* for c= and m= lines: the default candidate; family 0:
+					 * not known yet */
 	uint8_t codecs[SL_CODEC_COUNT]; /* 1: allowed. Not looked at for RTX, RED audio and
 					 * telephone-event: they come with the codec they go
 					 * with; video RED and FEC never. */
 };
-/* What we send on one m-line of a player (WHEP): the tracks come and go, the SSRCs stay. */
+/* What we send on one m-line: the tracks come and go, the SSRCs stay. Without stream there is no
+ * a=msid. */
 struct sl_sdp_send {
 	uint32_t ssrc, rtx_ssrc;
 	char cname[24], stream[40], track[40];
 };
 
-enum sl_sdp_role { SL_SDP_PUBLISHER, SL_SDP_PLAYER };           /* what the peer that offers is */
+/* What the peer that offers is. */
+enum sl_sdp_role { SL_SDP_PUBLISHER, SL_SDP_PLAYER, SL_SDP_BOTH };
 
-/* RFC 3264 answer to `offer` of a publisher (our m-lines are recvonly) or a player (sendonly, one
- * entry of `send` per m-line of the offer, used where it is accepted). Everything outside the
+/* RFC 3264 answer to `offer` of a publisher (our m-lines are recvonly), a player (sendonly, one
+ * entry of `send` per m-line of the offer, used where we send) or a peer that may be both on one
+ * m-line (ours are the mirrored direction, less what ours->no_send and no_recv say). Everything outside the
  * BUNDLE group's first transport, of a kind we do not carry, or without a codec in common is
  * rejected with port 0; the rest keeps the offer's order, payload types, extension ids (only those
  * of sl_ext with a meaning for us, never rid) and mid. Media of an offer without BUNDLE: the first
  * m-line per transport only. SL_EUNSUPPORTED with *why when no m-line is left: no BUNDLE or
  * rtcp-mux, not UDP/TLS/RTP/SAVPF (or SAVP), no fingerprint, no ICE credentials, no codec in
- * common. */
+ * common. For SL_SDP_BOTH that is an answer, too: SL_OK with *why, every m-line rejected. */
 SL_MUST_USE int sl_sdp_answer(const struct sl_sdp *offer, const struct sl_sdp_ours *ours,
 			      enum sl_sdp_role role, const struct sl_sdp_send *send,
 			      struct sl_arena *arena, struct sl_sdp *answer,

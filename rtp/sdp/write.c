@@ -17,6 +17,16 @@ enum sl_sdp_dir sl_sdp_dir_reverse(enum sl_sdp_dir d)
 	return reverse[d];
 }
 
+bool sl_sdp_sends(enum sl_sdp_dir d)
+{
+	return d == SL_SDP_SENDRECV || d == SL_SDP_SENDONLY;
+}
+
+bool sl_sdp_receives(enum sl_sdp_dir d)
+{
+	return d == SL_SDP_SENDRECV || d == SL_SDP_RECVONLY;
+}
+
 static void end_line(struct sl_buf *b)
 {
 	sl_buf_add(b, "\r\n", 2);

@@ -71,6 +71,14 @@ static void check_codecs(const struct sl_sdp_media *offered, const struct sl_sdp
 	must(media);
 }
 
+/* The one direction that media and extensions may have. */
+static enum sl_sdp_dir one_way(enum sl_sdp_role role, enum sl_sdp_dir agreed)
+{
+	if (role == SL_SDP_BOTH)
+		return agreed;
+	return role == SL_SDP_PUBLISHER ? SL_SDP_RECVONLY : SL_SDP_SENDONLY;
+}
+
 static void check_exts(const struct sl_sdp_media *offered, const struct sl_sdp_media *m,
 		       enum sl_sdp_role role)
 {
@@ -82,8 +90,7 @@ static void check_exts(const struct sl_sdp_media *offered, const struct sl_sdp_m
 			found |= offered->exts[k].id == e->id && offered->exts[k].ext == e->ext;
 		must(found && e->ext != SL_EXT_COUNT && e->ext != SL_EXT_RID &&
 		     e->ext != SL_EXT_RRID);
-		must(e->dir == SL_SDP_SENDRECV ||
-		     e->dir == (role == SL_SDP_PUBLISHER ? SL_SDP_RECVONLY : SL_SDP_SENDONLY));
+		must(e->dir == SL_SDP_SENDRECV || e->dir == one_way(role, m->dir));
 	}
 }
 
@@ -93,11 +100,11 @@ static void check_accepted(const struct sl_sdp_media *offered, const struct sl_s
 	must(!offered->rejected && m->port != 0 && m->rtcp_mux && m->fingerprint_count == 1);
 	must(m->setup == SL_SDP_ACTIVE || m->setup == SL_SDP_PASSIVE);
 	must(m->ufrag.n > 0 && m->pwd.n > 0 && m->rid_count == 0 && m->simulcast.n == 0);
-	must(m->dir == SL_SDP_INACTIVE ||
-	     m->dir == (role == SL_SDP_PUBLISHER ? SL_SDP_RECVONLY : SL_SDP_SENDONLY));
-	if (m->dir != SL_SDP_INACTIVE)
-		must(offered->dir == SL_SDP_SENDRECV || offered->dir == sl_sdp_dir_reverse(m->dir));
-	must((m->ssrc_count > 0) == (m->dir == SL_SDP_SENDONLY));
+	must(m->dir == SL_SDP_INACTIVE || m->dir == one_way(role, m->dir));
+	must(!sl_sdp_sends(m->dir) || sl_sdp_receives(offered->dir));
+	must(!sl_sdp_receives(m->dir) || sl_sdp_sends(offered->dir));
+	must((m->ssrc_count > 0) == sl_sdp_sends(m->dir));
+	must(m->crypto_count == 0 && m->rtcp_port == 0 && m->comedia == SL_SDP_COMEDIA_NONE);
 	check_codecs(offered, m, ours);
 	check_exts(offered, m, role);
 }
@@ -122,6 +129,8 @@ static void check_answer(const struct sl_sdp *offer, const struct sl_sdp *a,
 		accepted++;
 		check_accepted(&offer->media[i], &a->media[i], ours, role);
 	}
+	if (accepted == 0 && role == SL_SDP_BOTH)
+		return;
 	must(accepted > 0 && with_cands == 1);
 	must(a->bundle_count == (offer->bundle_count > 0 ? accepted : 0));
 	must(transport && transport->ufrag.n > 0 && transport->pwd.n > 0 &&
@@ -205,6 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		answer(&offer, SL_SDP_PUBLISHER, true);
 		answer(&offer, SL_SDP_PLAYER, true);
 		answer(&offer, SL_SDP_PUBLISHER, false);
+		answer(&offer, SL_SDP_BOTH, true);
 		as_answer(&offer);
 	}
 	sl_arena_fini(&arena);
