@@ -140,6 +140,11 @@ static int cmd_credentials(struct sl_engine *e, struct sl_cmd *cmd)
 	return t ? sl_transport_new_credentials(t, &cmd->reply) : SL_ENOTFOUND;
 }
 
+static int cmd_gather(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	return target(e, cmd) ? SL_EUNSUPPORTED : SL_ENOTFOUND;
+}
+
 static int cmd_close(struct sl_engine *e, struct sl_cmd *cmd)
 {
 	struct sl_transport *t = target(e, cmd);
@@ -170,6 +175,7 @@ static handler *const handlers[SL_CMD_COUNT] = {
 	[SL_CMD_REMOVE_TRACK] = cmd_remove_track,
 	[SL_CMD_ROUTE] = cmd_route,
 	[SL_CMD_INFO] = cmd_info,
+	[SL_CMD_GATHER] = cmd_gather,
 	[SL_CMD_CLOSE] = cmd_close,
 	[SL_CMD_STOP] = cmd_stop,
 };

@@ -296,6 +296,9 @@ static void free_cmd(struct sl_cmd *cmd)
 	if (cmd) {
 		sl_free(cmd->conf);
 		sl_free(cmd->stats);
+		if (cmd->gather)
+			sl_wipe(cmd->gather, sizeof(*cmd->gather));
+		sl_free(cmd->gather);
 	}
 	sl_free(cmd);
 }
@@ -492,6 +495,21 @@ int sl_core_set_remote(struct sl_core *c, uint64_t transport, const struct sl_tr
 int sl_core_new_credentials(struct sl_core *c, uint64_t transport, sl_reply_fn *fn, void *arg)
 {
 	return simple(c, SL_CMD_CREDENTIALS, transport, 0, fn, arg);
+}
+
+int sl_core_gather(struct sl_core *c, uint64_t transport, const struct sl_gather_conf *conf,
+		   sl_reply_fn *fn, void *arg)
+{
+	struct sl_cmd *cmd = new_cmd(SL_CMD_GATHER, transport);
+
+	if (cmd)
+		cmd->gather = sl_zalloc(sizeof(*cmd->gather));
+	if (!cmd || !cmd->gather) {
+		free_cmd(cmd);
+		return SL_ENOMEM;
+	}
+	*cmd->gather = *conf;
+	return post(c, sl_id_home(transport), cmd, fn, arg);
 }
 
 int sl_core_close(struct sl_core *c, uint64_t transport, sl_reply_fn *fn, void *arg)

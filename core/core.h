@@ -61,6 +61,28 @@ struct sl_core_cand {
 	uint32_t priority;
 	char foundation[33];
 	char type[8];                   /* "host", "srflx", "prflx", "relay" */
+	enum sl_tcp_type tcp;
+	struct sl_addr base;            /* of SDP's raddr and rport; family 0: none */
+};
+
+/* ---- gathering: candidates of ours beyond what sl_core_candidates() tells ---- */
+enum { SL_TURN_SERVERS_MAX = 4 };
+enum sl_turn_transport { SL_TURN_UDP, SL_TURN_TCP, SL_TURN_TLS };
+struct sl_turn_server {
+	struct sl_addr addr;
+	enum sl_turn_transport transport;
+	char user[128], password[128];
+	char host[256];                 /* TLS: the name that its certificate has to have */
+};
+struct sl_gather_conf {
+	struct sl_addr stun;            /* family 0: none */
+	struct sl_turn_server turn[SL_TURN_SERVERS_MAX];
+	size_t turn_count;
+	bool tcp;                       /* candidates over TCP, too */
+	struct sl_addr only[SL_CORE_LOCALS_MAX];
+	size_t only_count;              /* 0: all local addresses */
+	/* stand in for host candidates' addresses; family 0: none */
+	struct sl_addr external_v4, external_v6;
 };
 
 struct sl_transport_conf {
@@ -283,6 +305,10 @@ SL_MUST_USE int sl_core_set_remote(struct sl_core *core, uint64_t transport,
 /* First half of an ICE restart of ours: the reply has new credentials for the next offer. */
 SL_MUST_USE int sl_core_new_credentials(struct sl_core *core, uint64_t transport, sl_reply_fn *fn,
 					void *arg);
+/* Finds candidates of ours and tells each as an event, host candidates included; needs conf.watch.
+ * Again: once more, with these servers. */
+SL_MUST_USE int sl_core_gather(struct sl_core *core, uint64_t transport,
+			       const struct sl_gather_conf *conf, sl_reply_fn *fn, void *arg);
 /* Sends a close_notify and frees the transport. SL_EV_CLOSED follows the reply. */
 SL_MUST_USE int sl_core_close(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg);
 #endif

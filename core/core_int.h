@@ -358,7 +358,7 @@ void sl_engine_close_all(struct sl_engine *e, int64_t now_us);
 enum sl_cmd_type {
 	SL_CMD_STATS, SL_CMD_PAUSE, SL_CMD_CAP, SL_CMD_REMOTE, SL_CMD_CREDENTIALS, SL_CMD_OPEN,
 	SL_CMD_CANDIDATES, SL_CMD_RESTART, SL_CMD_ADD_TRACKS, SL_CMD_REMOVE_TRACK, SL_CMD_ROUTE,
-	SL_CMD_INFO, SL_CMD_CLOSE, SL_CMD_STOP, SL_CMD_COUNT
+	SL_CMD_INFO, SL_CMD_GATHER, SL_CMD_CLOSE, SL_CMD_STOP, SL_CMD_COUNT
 };
 struct sl_cmd {
 	enum sl_cmd_type type;
@@ -369,6 +369,7 @@ struct sl_cmd {
 	bool end, paused;
 	uint32_t bps;
 	struct sl_transport_stats *stats;       /* STATS: owned */
+	struct sl_gather_conf *gather;          /* GATHER: owned */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];
 	/* the control thread's */
 	sl_reply_fn *fn;

@@ -29,6 +29,9 @@ struct sl_dgram {
 	size_t len;
 };
 
+/* How an ICE candidate is reached; over TCP: who opens the connection (RFC 6544 section 4.5). */
+enum sl_tcp_type { SL_CAND_UDP, SL_CAND_TCP_ACTIVE, SL_CAND_TCP_PASSIVE, SL_CAND_TCP_SO };
+
 enum { SL_ADDR_TEXT = 64 };     /* room for any printed address */
 
 struct sockaddr;
