@@ -6,7 +6,7 @@ VARIANT ?= release
 B       := $(BUILD)/$(VARIANT)
 
 # The folders, lowest first; each becomes lib<name>.a and has tests in tests/<name>/.
-MODULES := base rtp sdp ice dtls core api
+MODULES := base rtp sdp ice dtls core api kurento
 DIR_base := core/base
 DIR_rtp  := rtp
 DIR_sdp  := rtp/sdp
@@ -14,6 +14,7 @@ DIR_ice  := ice
 DIR_dtls := dtls
 DIR_core := core
 DIR_api  := api
+DIR_kurento := api/kurento
 # Tests of several modules together: tests/<name>/ without a folder of its own.
 SUITES   := rooms bench
 # What a module's programs link with, in link order.
@@ -24,6 +25,7 @@ NEED_ice  := ice base
 NEED_dtls := dtls base
 NEED_core := core dtls ice rtp base
 NEED_api  := api core sdp dtls ice rtp base
+NEED_kurento := kurento $(NEED_api)
 NEED_rooms := $(NEED_api)
 NEED_bench := load sdp dtls ice rtp base
 # Modules whose objects open no socket, read no clock, start no thread: `make layers` asks nm.
@@ -37,6 +39,7 @@ LIBS_dtls += $(if $(MB),-lIPSec_MB)
 LIBS_core := -luv -lyaml
 LIBS_load := -lcjson
 LIBS_api  := -lwebsockets -lcjson -lmbedtls -lmbedx509
+LIBS_kurento := -lm
 
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS_release := -O2 -g
@@ -64,8 +67,17 @@ $(B)/%.o: %.c
 # The page is embedded by .incbin, which the compiler does not report.
 $(B)/api/assets.o: $(wildcard api/web/*)
 
+# Tables that are written by a program: from Kurento's interface descriptions.
+KMD          := api/kurento/kmd
+MADE_kurento := $(B)/kurento_tables.o
+$(B)/kurento_tables.c: $(KMD)/compile.py $(wildcard $(KMD)/*.json $(KMD)/*/*.json)
+	@mkdir -p $(@D)
+	python3 $(KMD)/compile.py $(KMD) $@
+$(B)/kurento_tables.o: $(B)/kurento_tables.c
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
 define library
-$(B)/lib$1.a: $$(call objs,$$(call src,$1))
+$(B)/lib$1.a: $$(call objs,$$(call src,$1)) $$(MADE_$1)
 	@rm -f $$@
 	$$(AR) rcs $$@ $$^
 endef
