@@ -241,6 +241,7 @@ struct kms_element {
 	struct sl_list routes;          /* owned: of our subscribers, graph.c */
 	struct sl_list due;             /* in graph.c's list of what changed */
 	bool due_in, due_out;
+	uint64_t turn_in, turn_out;     /* of that list: when each was done last */
 	int32_t encoder_bitrate, min_encoder_bitrate, max_encoder_bitrate;
 };
 enum { KMS_UNITS_MAX = 16 };            /* tracks of one kind and direction that an endpoint may have */
