@@ -175,7 +175,8 @@ static cJSON *read_record(struct kms_args_in *in, const struct kms_type *t, cons
 }
 
 /* clang-format off */
-static cJSON *(*const READ[])(struct kms_args_in *, const struct kms_type *, const char *, const cJSON *) = {
+static cJSON *(*const READ[])(struct kms_args_in *, const struct kms_type *, const char *,
+			      const cJSON *) = {
 	[KMS_STRING] = read_string,	[KMS_INT] = read_int,		[KMS_INT64] = read_int,
 	[KMS_BOOL] = read_bool,		[KMS_DOUBLE] = read_double,	[KMS_ENUM] = read_enum,
 	[KMS_RECORD] = read_record,	[KMS_OBJECT] = read_object,

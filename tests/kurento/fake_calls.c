@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/kurento/fake_calls.c — stands in for what model.c calls and is not there yet; the real ones come first. */
+ * tests/kurento/fake_calls.c — stands in for what model.c calls and is not there yet; the real ones
+ * come first. */
 #include "api/kurento/kms.h"
 #include <stdlib.h>
 
@@ -9,7 +10,8 @@ __attribute__((weak)) struct kms *kms_call_kms(const struct kms_call *call)
 	abort();
 }
 
-__attribute__((weak)) void kms_fail(struct kms_call *call, enum kms_error code, const char *fmt, ...)
+__attribute__((weak)) void kms_fail(struct kms_call *call, enum kms_error code, const char *fmt,
+				    ...)
 {
 	(void)call;
 	(void)code;
