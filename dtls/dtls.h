@@ -147,6 +147,7 @@ enum sl_srtp_impl {
 	SL_SRTP_NULL,                   /* no protection, any profile, no tag: for simulations */
 	SL_SRTP_SOFT,                   /* AES, SHA-1 and GCM of mbedTLS; keeps nothing about an
 					 * SSRC */
+	SL_SRTP_CLEAR,                  /* plain RTP and RTCP: what goes in comes out, any profile */
 	SL_SRTP_MB                      /* intel-ipsec-mb, amd64 only: a fifth of SOFT's time, keeps
 					 * nothing about an SSRC. A key must be bound to a manager
 					 * before it seals or opens */

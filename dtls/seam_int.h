@@ -58,7 +58,7 @@ struct seam_impl {
 	void (*seal)(struct sl_srtp_op *ops, int n);
 	void (*open)(struct sl_srtp_op *ops, int n);
 };
-extern const struct seam_impl seam_soft, seam_mb, seam_libsrtp, seam_null;
+extern const struct seam_impl seam_soft, seam_mb, seam_libsrtp, seam_null, seam_clear;
 
 struct sl_srtp_key {
 	/* state */

@@ -25,6 +25,7 @@ static const struct seam_impl *const impls[] = {
 	[SL_SRTP_LIBSRTP] = &seam_libsrtp,
 	[SL_SRTP_NULL] = &seam_null,
 	[SL_SRTP_SOFT] = &seam_soft,
+	[SL_SRTP_CLEAR] = &seam_clear,
 	[SL_SRTP_MB] = &seam_mb,
 };
 
@@ -86,9 +87,14 @@ static void derive_half(struct seam_half *h, const struct seam_profile *profile,
 	h->tag_len = profile->tag_len[label ? SEAM_RTCP : SEAM_RTP];
 }
 
+static bool is_open(const struct seam_impl *impl)
+{
+	return impl == &seam_null || impl == &seam_clear;
+}
+
 static int key_init(struct sl_srtp_key *key, const struct sl_srtp_master *master)
 {
-	if (key->impl != &seam_null) {
+	if (!is_open(key->impl)) {
 		derive_half(&key->half[SEAM_RTP], key->profile, master, 0);
 		derive_half(&key->half[SEAM_RTCP], key->profile, master, 3);
 	}
@@ -102,7 +108,7 @@ int sl_srtp_key_new(enum sl_srtp_impl impl, const struct sl_srtp_master *master,
 	int err;
 
 	if ((size_t)impl >= SL_COUNT(impls) ||
-	    (impl != SL_SRTP_NULL && !seam_profile(master->profile)))
+	    (!is_open(impls[impl]) && !seam_profile(master->profile)))
 		return SL_EUNSUPPORTED;
 	key = sl_zalloc(sizeof(*key));
 	if (!key)
@@ -264,6 +270,9 @@ int sl_srtcp_index(const struct sl_srtp_key *key, const uint8_t *packet, size_t 
 	size_t behind = SEAM_RTCP_INDEX_LEN + (key->profile && key->profile->aead ? 0 : tag);
 	uint32_t word;
 
+	*index = 0;
+	if (key->impl == &seam_clear)
+		return len < SEAM_RTCP_CLEAR_LEN ? SL_EPARSE : SL_OK;
 	if (len < SEAM_RTCP_CLEAR_LEN + SEAM_RTCP_INDEX_LEN + tag)
 		return SL_EPARSE;
 	word = sl_get32(packet + len - behind);

@@ -49,6 +49,7 @@ const char *sl_srtp_impl_name(enum sl_srtp_impl impl)
 	static const char *const names[] = {[SL_SRTP_LIBSRTP] = "libsrtp",
 					    [SL_SRTP_NULL] = "null",
 					    [SL_SRTP_SOFT] = "soft",
+					    [SL_SRTP_CLEAR] = "none",
 					    [SL_SRTP_MB] = "mb"};
 
 	return names[impl];
