@@ -17,6 +17,7 @@
 #include "core/base/stat.h"
 #include "core/config.h"
 #include "core/load.h"
+#include "core/plain.h"
 #include "rtp/rtp.h"
 
 enum {
@@ -99,6 +100,8 @@ struct sl_transport_conf {
 	struct sl_core_cand cands[SL_CORE_CANDS_MAX];
 	size_t cand_count;
 	bool end_of_candidates;
+	enum sl_transport_kind kind;    /* PLAIN: of the fields above tag, name and offering count */
+	struct sl_plain_conf plain;     /* PLAIN */
 	struct sl_track_conf tracks[SL_TRACKS_MAX];
 	size_t track_count;
 };
@@ -185,6 +188,7 @@ struct sl_reply {
 	uint64_t transport;
 	uint64_t tracks[SL_TRACKS_MAX]; /* ids, in the order of the conf */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];      /* ours: after open and restart */
+	struct sl_addr rtp, rtcp;       /* plain transports, after open: ours, equal where muxed */
 	struct sl_transport_info info;
 	const struct sl_transport_stats *stats; /* of sl_core_stats_of; borrowed for the callback */
 };
@@ -209,6 +213,7 @@ struct sl_core_event {
 		SL_EV_CODEC_MISMATCH,   /* a subscriber cannot take what its publisher sends */
 		SL_EV_LEVEL,            /* loudness of a speaking publisher, at most 5 times a
 					 * second */
+		SL_EV_KEY_LIMIT,        /* plain transports: a key has few packets left */
 		SL_EV_LOAD              /* a loop cannot keep up, or can again: loop, busy,
 					 * shed */
 	} type;

@@ -309,7 +309,10 @@ struct sl_engine {
 	struct sl_egress *egress;               /* SL_BATCH slots */
 	struct sl_srtp_mgr *srtp;               /* what the keys here are bound to; may be NULL */
 	struct sl_run_item items[SL_BATCH];     /* by slot */
-	struct sl_transport *dests[SL_BATCH];   /* whom the batch goes to */
+	struct sl_dest {                        /* whom the batch goes to */
+		struct sl_transport *t;
+		bool rtcp;                      /* to its port for RTCP, where it has one */
+	} dests[SL_BATCH];
 	struct sl_srtp_op seal_ops[SL_BATCH], open_ops[SL_BATCH];
 	struct sl_pending *pending;             /* SL_BATCH: what the open ops are about */
 	struct sl_list hs_list;
@@ -399,6 +402,7 @@ struct sl_transport {
 	char name[8];                           /* for the log */
 	/* owned */
 	struct sl_ice ice;
+	struct sl_plain *plain;                 /* NULL: WebRTC, with ICE and DTLS */
 	struct sl_hs *hs;                       /* while a handshake's context lives */
 	struct sl_srtp_key *rx_key, *tx_key;
 	struct sl_list publishers, subscribers;
@@ -479,6 +483,12 @@ struct sl_source *sl_transport_add_source(struct sl_transport *t, uint32_t ssrc)
 void sl_transport_drop_source(struct sl_transport *t, uint32_t ssrc);
 /* An authentic packet came: life, and the pair in use may change. */
 void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool media);
+/* Keys and a way to the peer are there. */
+void sl_transport_connected(struct sl_transport *t);
+/* Those it opens and seals with. */
+void sl_transport_keys(struct sl_transport *t, struct sl_srtp_key *rx, struct sl_srtp_key *tx);
+/* An event of it without data of its own. */
+void sl_transport_tell(struct sl_transport *t, enum sl_core_event_type type);
 /* Delivers SL_EV_CLOSED of dead ones and frees them. */
 void sl_transport_bury(struct sl_engine *e);
 /* Nothing of the peer's that comes by this socket is its own any more. */
@@ -494,6 +504,62 @@ SL_MUST_USE int sl_sock_stream(struct sl_transport *t, const struct sl_addr *bin
 			       struct sl_addr *local);
 void sl_sock_close(struct sl_transport *t, uint32_t sock);      /* also of one that is not open */
 void sl_sock_close_all(struct sl_transport *t);
+
+/* ================= plain.c: transports without ICE and DTLS ================= */
+enum sl_leg_of { SL_LEG_RTP, SL_LEG_RTCP, SL_LEGS };
+/* One port of ours and the port of the peer's that it talks to. */
+struct sl_leg {
+	struct sl_addr local;
+	struct sl_path out;                     /* where ours go; remote.family 0: not known */
+	struct sl_addr said;                    /* where the peer said it is; family 0: not said */
+	struct sl_addr from;                    /* the one source that is heard; family 0: none yet */
+	uint8_t taken;                          /* packets of it, until it is confirmed */
+	bool open, confirmed, changed;
+	struct sl_addr tried;                   /* who has sent `run` packets in a row */
+	uint32_t tried_ssrc;
+	uint16_t tried_seq;
+	uint8_t run;
+};
+struct sl_plain {
+	struct sl_plain_conf conf;
+	struct sl_leg legs[SL_LEGS];            /* RTCP: not open where muxed */
+	bool clear;                             /* no SRTP */
+	bool limit_told, foreign_told;
+	int64_t refill_us;
+	int left;                               /* packets of sources unknown that are still opened
+						 * this second */
+};
+SL_MUST_USE int sl_plain_open(struct sl_transport *t, const struct sl_transport_conf *conf,
+			      struct sl_reply *reply);
+SL_MUST_USE int sl_plain_set_remote(struct sl_transport *t, const struct sl_transport_conf *conf);
+void sl_plain_close(struct sl_transport *t);    /* what is queued leaves first */
+void sl_plain_free(struct sl_transport *t);     /* its sockets are closed; takes one without */
+/* A datagram of its own sockets. */
+void sl_plain_recv(struct sl_transport *t, const struct sl_in *in);
+/* An authentic packet: from the one source that is heard, or one that becomes it? */
+bool sl_plain_accept(struct sl_transport *t, const struct sl_path *path, bool rtcp);
+void sl_plain_tick(struct sl_transport *t);
+/* The pair in use, or NULL: then nothing may be sent. */
+static inline const struct sl_path *sl_transport_path(const struct sl_transport *t)
+{
+	if (!t->plain)
+		return sl_ice_path(&t->ice);
+	return t->plain->legs[SL_LEG_RTP].out.remote.family ? &t->plain->legs[SL_LEG_RTP].out : NULL;
+}
+/* Likewise for RTCP. */
+static inline const struct sl_path *sl_transport_rtcp_path(const struct sl_transport *t)
+{
+	const struct sl_leg *leg;
+
+	if (!t->plain || !t->plain->legs[SL_LEG_RTCP].open)
+		return sl_transport_path(t);
+	leg = &t->plain->legs[SL_LEG_RTCP];
+	return leg->out.remote.family ? &leg->out : NULL;
+}
+static inline bool sl_transport_is_clear(const struct sl_transport *t)
+{
+	return t->plain && t->plain->clear;
+}
 
 /* ================= demux.c and the receive path ================= */
 enum sl_class {
@@ -673,7 +739,7 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
 /* Is there a way to its peer? */
 static inline bool sl_egress_ready(const struct sl_transport *t)
 {
-	return sl_ice_path(&t->ice) && t->tx_key && t->phase != SL_T_DEAD;
+	return sl_transport_path(t) && t->tx_key && t->phase != SL_T_DEAD;
 }
 /* Seals and sends what is in the batch. */
 void sl_egress_flush(struct sl_engine *e);
@@ -693,7 +759,7 @@ static inline uint8_t sl_egress_dest(struct sl_transport *t)
 	if (t->batch != e->batch) {
 		t->batch = e->batch;
 		t->dest = (uint8_t)e->dest_count;
-		e->dests[e->dest_count++] = t;
+		e->dests[e->dest_count++] = (struct sl_dest){.t = t};
 	}
 	return t->dest;
 }

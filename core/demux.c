@@ -87,6 +87,11 @@ static void dispatch(struct sl_engine *e, const struct sl_in *in)
 		sl_stat_inc(&e->stats, SL_STAT_demux_truncated);
 		return;
 	}
+	t = in->owner ? sl_pool_at(&e->transports, in->owner) : NULL;
+	if (t && t->plain) {
+		sl_plain_recv(t, in);
+		return;
+	}
 	switch (class_) {
 	case SL_CLASS_STUN:
 		t = in->owner ? sock_owner(e, in) : stun_owner(e, in);

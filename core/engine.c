@@ -290,12 +290,17 @@ static void count_out(struct sl_engine *e, const struct sl_run *runs, int n)
 	sl_stat_add(&e->stats, SL_STAT_tx_bytes, bytes);
 }
 
+static const struct sl_path *dest_path(const struct sl_dest *d)
+{
+	return d->rtcp ? sl_transport_rtcp_path(d->t) : sl_transport_path(d->t);
+}
+
 /* What a run was built of may have come out otherwise: a packet that could not be sealed is left
  * out, and who is longer than the first begins a run of its own. */
 static int cut_runs(struct sl_engine *e, const struct sl_span *span, const uint8_t *order,
 		    struct iovec *iov, struct sl_run *runs)
 {
-	const struct sl_path *path = sl_ice_path(&e->dests[span->dest]->ice);
+	const struct sl_path *path = dest_path(&e->dests[span->dest]);
 	bool open = false;
 	int n = 0;
 	int count = 0;
@@ -330,7 +335,7 @@ static void send_sealed(struct sl_engine *e, const struct sl_span *spans, int n,
 	e->io.send(e->io.arg, runs, count);
 	for (int i = 0; i < count; i++)
 		if (runs[i].refused)
-			e->dests[runs[i].dest]->single_until_us = e->now_us + SINGLE_US;
+			e->dests[runs[i].dest].t->single_until_us = e->now_us + SINGLE_US;
 }
 
 static void pad(struct sl_engine *e, int i)
@@ -362,10 +367,10 @@ void sl_egress_flush(struct sl_engine *e)
 	if (n == 0)
 		return;
 	for (int d = 0; d < e->dest_count; d++) {
-		const struct sl_path *path = sl_ice_path(&e->dests[d]->ice);
+		const struct sl_path *path = dest_path(&e->dests[d]);
 
 		single[d] = !path || !takes_runs(e, path->sock) ||
-			    e->dests[d]->single_until_us > e->now_us;
+			    e->dests[d].t->single_until_us > e->now_us;
 	}
 	runs = sl_runs_build(e->items, n, single, e->dest_count, order, spans);
 	for (int i = 0; i < n; i++)
@@ -377,6 +382,17 @@ void sl_egress_flush(struct sl_engine *e)
 	send_sealed(e, spans, runs, order);
 	e->seal_count = e->dest_count = 0;
 	e->batch++;
+}
+
+/* RTCP that has a port of its own has a destination of its own, too. */
+static uint8_t rtcp_dest(struct sl_transport *t)
+{
+	struct sl_engine *e = t->eng;
+
+	if (!t->plain || !t->plain->legs[SL_LEG_RTCP].open)
+		return sl_egress_dest(t);
+	e->dests[e->dest_count] = (struct sl_dest){.t = t, .rtcp = true};
+	return (uint8_t)e->dest_count++;
 }
 
 struct sl_egress *sl_egress_slot(struct sl_transport *t)
@@ -393,7 +409,7 @@ void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
 	sl_stat_inc(&e->stats, SL_STAT_rtcp_out);
 	slot->held = NULL;
 	e->items[i] = (struct sl_run_item){.len = (uint16_t)(len + t->rtcp_overhead),
-					   .dest = sl_egress_dest(t)};
+					   .dest = rtcp_dest(t)};
 	/* RFC 3711 section 3.4: 31 bits, one count per key; at three compounds a second it lasts
 	 * for 22 years. */
 	e->seal_ops[i] = (struct sl_srtp_op){.key = t->tx_key,

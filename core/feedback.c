@@ -271,7 +271,7 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 		return;
 	}
 	/* Without keys or an SSRC there is nobody to ask yet: the wish stays. */
-	if (!c || !p->ssrc || !t->tx_key || !sl_ice_path(&t->ice))
+	if (!c || !p->ssrc || !t->tx_key || !sl_transport_path(t))
 		return;
 	if (sl_kf_poll(&p->kf, e->now_us) && (c->pli || c->fir)) {
 		slot = sl_egress_slot(t);
@@ -412,7 +412,7 @@ static void write_rrs(struct report *r)
 	}
 	if (count > 0 || (r->slot && sl_wr_len(&r->w) == 0))
 		flush_blocks(r, blocks, count);
-	if (any && report_room(r, 20))
+	if (any && !r->t->plain && report_room(r, 20))
 		sl_rtcp_write_rrtr(&r->w, r->t->rtcp_ssrc,
 				   sl_ntp_from_us((uint64_t)(e->now_us + e->conf.ntp_offset_us)));
 }

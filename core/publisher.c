@@ -156,7 +156,8 @@ static struct sl_publisher *by_mid_or_pt(struct sl_transport *t, const struct sl
 		fits++;
 		only = p;
 	}
-	return fits == 1 && (!only->ssrc || pt_is_rtx(only, pkt->rtp.pt)) ? only : NULL;
+	/* A plain transport's port says whose it is, whatever the SSRC. */
+	return fits == 1 && (!only->ssrc || t->plain || pt_is_rtx(only, pkt->rtp.pt)) ? only : NULL;
 }
 
 /* Its numbers have nothing to do with the old SSRC's: they begin a run of their own above those. */

@@ -45,7 +45,7 @@ static bool rtp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pen
 	if (!p->src && !may_look_at_unknown(t))
 		return false;
 	op->index = sl_srtp_rx_index(p->src ? &p->src->rtp : &none, sl_get16(in->data + 2));
-	if (p->src && sl_srtp_rx_check(&p->src->rtp, op->index) < 0) {
+	if (p->src && !sl_transport_is_clear(t) && sl_srtp_rx_check(&p->src->rtp, op->index) < 0) {
 		refuse(t, SL_STAT_srtp_replayed, SL_DROP_replayed);
 		return false;
 	}
@@ -63,7 +63,8 @@ static bool rtcp_op(struct sl_transport *t, const struct sl_in *in, struct sl_pe
 		refuse(t, SL_STAT_rtcp_malformed, SL_DROP_malformed);
 		return false;
 	}
-	if (p->src && sl_srtp_rx_check(&p->src->rtcp, index) < 0) {
+	if (p->src && !sl_transport_is_clear(t) &&
+	    sl_srtp_rx_check(&p->src->rtcp, index) < 0) {
 		refuse(t, SL_STAT_srtcp_replayed, SL_DROP_replayed);
 		return false;
 	}
@@ -141,13 +142,15 @@ static void rtcp_opened(struct sl_engine *e, struct sl_pending *p, const struct 
 	struct sl_transport *t = p->t;
 	struct sl_source *src = sl_transport_source(t, p->ssrc);
 
+	if (t->plain && !sl_plain_accept(t, &p->path, true))
+		return;
 	if (!src)
 		src = sl_transport_add_source(t, p->ssrc);
 	if (!src) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_ssrc_limit);
 		return;
 	}
-	if (sl_srtp_rx_check(&src->rtcp, op->index) < 0) {
+	if (!sl_transport_is_clear(t) && sl_srtp_rx_check(&src->rtcp, op->index) < 0) {
 		refuse(t, SL_STAT_srtcp_replayed, SL_DROP_replayed);
 		return;
 	}
@@ -188,10 +191,12 @@ static void rtp_opened(struct sl_engine *e, struct sl_pending *p, const struct s
 
 	pkt->len = (uint16_t)op->out_len;
 	pkt->rx_us = p->rx_us;
-	if (src && sl_srtp_rx_check(&src->rtp, op->index) < 0) {
+	if (src && !sl_transport_is_clear(t) && sl_srtp_rx_check(&src->rtp, op->index) < 0) {
 		refuse(t, SL_STAT_srtp_replayed, SL_DROP_replayed);
 		return;
 	}
+	if (t->plain && !sl_plain_accept(t, &p->path, false))
+		return;
 	sl_transport_alive(t, &p->path, true);
 	if (t->phase == SL_T_DEAD || sl_rtp_read(pkt->data, pkt->len, &pkt->rtp) < 0) {
 		refuse(t, SL_STAT_rtp_malformed, SL_DROP_malformed);

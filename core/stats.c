@@ -104,8 +104,8 @@ static const char *dtls_state(const struct sl_transport *t)
 void sl_transport_stats(struct sl_transport *t, struct sl_transport_stats *out)
 {
 	sl_transport_info(t, &out->info);
-	out->ice_state = sl_ice_state_name(sl_ice_state(&t->ice));
-	out->dtls_state = dtls_state(t);
+	out->ice_state = t->plain ? "" : sl_ice_state_name(sl_ice_state(&t->ice));
+	out->dtls_state = t->plain ? "" : dtls_state(t);
 	out->srtp = t->tx_key ? sl_srtp_profile_name(sl_srtp_key_profile(t->tx_key)) : "";
 	out->dtls_client = t->dtls_client;
 	out->path_found = t->path_us != 0;

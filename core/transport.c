@@ -117,6 +117,7 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e,
 	sl_list_init(&t->publishers);
 	sl_list_init(&t->subscribers);
 	sl_list_init(&t->in_dead);
+	t->ice.selected = -1;
 	sl_timer_init(&t->ice_timer, ice_timer);
 	sl_timer_init(&t->hs_timer, hs_timer);
 	sl_timer_init(&t->rtcp_timer, rtcp_timer);
@@ -125,6 +126,34 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e,
 }
 
 static void free_transport(struct sl_transport *t);
+
+static int open_webrtc(struct sl_transport *t, const struct sl_transport_conf *conf)
+{
+	int err = conf->offering ? SL_OK : parse_fingerprints(t, conf);
+
+	if (!err)
+		err = init_ice(t, conf);
+	if (!err)
+		err = enter_tables(t);
+	if (!err && conf->ufrag[0])
+		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd),
+					t->eng->now_us);
+	if (!err)
+		err = sl_transport_candidates(t, conf->cands, conf->cand_count,
+					      conf->end_of_candidates);
+	return err;
+}
+
+static void tell_credentials(struct sl_transport *t, struct sl_reply *reply)
+{
+	const struct sl_ice_creds *creds = sl_ice_local_creds(&t->ice);
+
+	if (t->plain)
+		return;
+	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", creds->ufrag);
+	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", creds->pwd);
+	sl_transport_drain_ice(t);
+}
 
 int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
 		      struct sl_reply *reply)
@@ -137,17 +166,7 @@ int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
 		return SL_EFULL;
 	t->id = id;
 	init_fields(t, e, conf);
-	err = conf->offering ? SL_OK : parse_fingerprints(t, conf);
-	if (!err)
-		err = init_ice(t, conf);
-	if (!err)
-		err = enter_tables(t);
-	if (!err && conf->ufrag[0])
-		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd),
-					e->now_us);
-	if (!err)
-		err = sl_transport_candidates(t, conf->cands, conf->cand_count,
-					      conf->end_of_candidates);
+	err = conf->kind == SL_TK_PLAIN ? sl_plain_open(t, conf, reply) : open_webrtc(t, conf);
 	if (!err)
 		err = open_tracks(t, conf->tracks, conf->track_count, reply);
 	if (err) {
@@ -157,9 +176,7 @@ int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
 	SL_STORE(&e->transport_count, e->transport_count + 1);
 	sl_stat_inc(&e->stats, SL_STAT_transports_opened);
 	reply->transport = id;
-	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
-	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
-	sl_transport_drain_ice(t);
+	tell_credentials(t, reply);
 	return SL_OK;
 }
 
@@ -174,6 +191,8 @@ static enum sl_ice_type type_by_name(const char *name)
 int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c, size_t n,
 			    bool end)
 {
+	if (t->plain)
+		return SL_ESTATE;
 	for (size_t i = 0; i < n; i++) {
 		struct sl_ice_cand cand = {.addr = c[i].addr,
 					   .priority = c[i].priority,
@@ -196,20 +215,23 @@ int sl_transport_restart(struct sl_transport *t, const char *ufrag, const char *
 	struct sl_engine *e = t->eng;
 	int err;
 
+	if (t->plain)
+		return SL_ESTATE;
 	sl_ice_restart(&t->ice, e->now_us);
 	err = sl_ice_set_remote(&t->ice, sl_str_z(ufrag), sl_str_z(pwd), e->now_us);
 	if (!err)
 		err = enter_ufrags(t);
-	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
-	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
-	sl_transport_drain_ice(t);
+	tell_credentials(t, reply);
 	return err;
 }
 
 int sl_transport_set_remote(struct sl_transport *t, const struct sl_transport_conf *conf)
 {
-	int err = parse_fingerprints(t, conf);
+	int err;
 
+	if (t->plain)
+		return sl_plain_set_remote(t, conf);
+	err = parse_fingerprints(t, conf);
 	if (!err)
 		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd),
 					t->eng->now_us);
@@ -228,11 +250,11 @@ int sl_transport_new_credentials(struct sl_transport *t, struct sl_reply *reply)
 {
 	int err;
 
+	if (t->plain)
+		return SL_ESTATE;
 	sl_ice_restart(&t->ice, t->eng->now_us);
 	err = enter_ufrags(t);
-	sl_fmt(reply->ufrag, sizeof(reply->ufrag), "%s", sl_ice_local_creds(&t->ice)->ufrag);
-	sl_fmt(reply->pwd, sizeof(reply->pwd), "%s", sl_ice_local_creds(&t->ice)->pwd);
-	sl_transport_drain_ice(t);
+	tell_credentials(t, reply);
 	return err;
 }
 
@@ -304,6 +326,7 @@ static void free_transport(struct sl_transport *t)
 	sl_srtp_key_free(t->rx_key);
 	sl_srtp_key_free(t->tx_key);
 	sl_free(t->twcc);
+	sl_plain_free(t);
 	sl_ice_fini(&t->ice);
 	sl_wipe(&t->records, sizeof(t->records));
 	sl_pool_put(&e->transports, t->id);
@@ -335,6 +358,8 @@ void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause)
 	drop_hs(t);
 	drop_tracks(t);
 	leave_tables(t);
+	if (t->plain)
+		sl_plain_close(t);
 	sl_sock_close_all(t);
 	sl_timer_arm(&e->wheel, &t->ice_timer, SL_NEVER);
 	sl_timer_arm(&e->wheel, &t->rtcp_timer, SL_NEVER);
@@ -361,7 +386,7 @@ void sl_transport_bury(struct sl_engine *e)
 
 /* ---- events ---- */
 
-static void tell(struct sl_transport *t, enum sl_core_event_type type)
+void sl_transport_tell(struct sl_transport *t, enum sl_core_event_type type)
 {
 	struct sl_core_event ev = {.type = type, .transport = t->id, .tag = t->tag};
 
@@ -370,22 +395,20 @@ static void tell(struct sl_transport *t, enum sl_core_event_type type)
 
 static void log_connected(const struct sl_transport *t)
 {
-	const struct sl_path *path = sl_ice_path(&t->ice);
+	const struct sl_path *path = sl_transport_path(t);
 
 	SL_LOG(INFO, DTLS, "connected", SL_KS("session", t->name),
 	       SL_KA("remote", path ? &path->remote : &t->dtls_path.remote),
 	       SL_KS("srtp", sl_srtp_profile_name(sl_srtp_key_profile(t->tx_key))),
-	       SL_KS("role", t->dtls_client ? "client" : "server"),
+	       SL_KS("role", t->plain ? "none" : t->dtls_client ? "client" : "server"),
 	       SL_KI("took_ms", (t->eng->now_us - t->opened_us) / SL_MS));
 }
 
-static void connected(struct sl_transport *t)
+void sl_transport_connected(struct sl_transport *t)
 {
 	t->phase = SL_T_CONNECTED;
-	t->dtls_done_us = t->eng->now_us;
-	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_handshakes);
 	log_connected(t);
-	tell(t, SL_EV_CONNECTED);
+	sl_transport_tell(t, SL_EV_CONNECTED);
 	sl_timer_arm_by(&t->eng->wheel, &t->rtcp_timer, t->eng->now_us + 100 * SL_MS);
 	/* Who waits for a picture asks for it now: before, there was no way to. */
 	SL_LIST_EACH(n, tmp, &t->publishers)
@@ -405,6 +428,8 @@ void sl_transport_alive(struct sl_transport *t, const struct sl_path *path, bool
 
 	t->last_in_us = now_us;
 	t->rx_packets += media;
+	if (t->plain)
+		return;
 	/* Packets on the pair in use tell ICE nothing but "still here", and that every 50 ms. */
 	if (now_us < t->quick_us && used && sl_path_eq(used, path))
 		return;
@@ -538,11 +563,11 @@ static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
 		break;
 	case SL_ICE_DISCONNECTED:
 		t->disconnected = true;
-		tell(t, SL_EV_DISCONNECTED);
+		sl_transport_tell(t, SL_EV_DISCONNECTED);
 		break;
 	case SL_ICE_CONNECTED:
 		if (t->disconnected)
-			tell(t, SL_EV_RECONNECTED);
+			sl_transport_tell(t, SL_EV_RECONNECTED);
 		t->disconnected = false;
 		break;
 	default:
@@ -568,6 +593,10 @@ static void ice_timer(struct sl_timer *timer, int64_t now_us)
 {
 	struct sl_transport *t = SL_CONTAINER(timer, struct sl_transport, ice_timer);
 
+	if (t->plain) {
+		sl_plain_tick(t);
+		return;
+	}
 	sl_ice_tick(&t->ice, now_us);
 	sl_transport_drain_ice(t);
 }
@@ -733,19 +762,28 @@ static void hs_timer(struct sl_timer *timer, int64_t now_us)
 		kick_hs(t, false);
 }
 
+void sl_transport_keys(struct sl_transport *t, struct sl_srtp_key *rx, struct sl_srtp_key *tx)
+{
+	t->rx_key = rx;
+	t->tx_key = tx;
+	sl_srtp_key_bind(rx, t->eng->srtp);
+	sl_srtp_key_bind(tx, t->eng->srtp);
+	t->overhead = (uint8_t)sl_srtp_tag_len(sl_srtp_key_profile(tx), false);
+	t->rtcp_overhead = sl_transport_is_clear(t)
+				   ? 0
+				   : (uint8_t)(sl_srtp_tag_len(sl_srtp_key_profile(tx), true) + 4);
+}
+
 static void take_keys(struct sl_transport *t, struct sl_hs *hs)
 {
 	t->records = hs->records;
-	t->rx_key = hs->rx_key;
-	t->tx_key = hs->tx_key;
+	sl_transport_keys(t, hs->rx_key, hs->tx_key);
 	hs->rx_key = hs->tx_key = NULL;
-	sl_srtp_key_bind(t->rx_key, t->eng->srtp);
-	sl_srtp_key_bind(t->tx_key, t->eng->srtp);
-	t->overhead = (uint8_t)sl_srtp_tag_len(sl_srtp_key_profile(t->tx_key), false);
-	t->rtcp_overhead = (uint8_t)(sl_srtp_tag_len(sl_srtp_key_profile(t->tx_key), true) + 4);
 	sl_wipe(&hs->records, sizeof(hs->records));
 	t->dtls_done = true;
-	connected(t);
+	t->dtls_done_us = t->eng->now_us;
+	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_handshakes);
+	sl_transport_connected(t);
 }
 
 static void send_flight(struct sl_transport *t, const struct sl_hs *hs)
@@ -876,7 +914,7 @@ static void twcc_timer(struct sl_timer *timer, int64_t now_us)
 
 void sl_transport_info(struct sl_transport *t, struct sl_transport_info *out)
 {
-	const struct sl_path *path = sl_ice_path(&t->ice);
+	const struct sl_path *path = sl_transport_path(t);
 
 	*out = (struct sl_transport_info){.connected = t->phase == SL_T_CONNECTED,
 					  .silent_us = t->eng->now_us - t->last_in_us,

@@ -18,6 +18,7 @@
 	X(demux_truncated, "datagrams too short for their class, or cut by the system")        \
 	X(demux_no_transport,                                                                  \
 	  "datagrams from an address that no authenticated check has come from")               \
+	X(plain_foreign, "datagrams to a plain transport's ports from elsewhere than its peer") \
 	X(video_shed, "video packets dropped or withheld because buffers or time ran low")                  \
 	X(demux_no_memory, "datagrams dropped because no packet buffer was free")              \
 	/* STUN and ICE */                                                                     \
