@@ -136,6 +136,7 @@ int sl_ice_init(struct sl_ice *ice, const struct sl_ice_conf *conf, int64_t now_
 		return SL_ERANGE;
 	ice->rng = conf->rng;
 	ice->stats = conf->stats;
+	ice->shared_budget = conf->budget;
 	ice->timeout_us = SL_MAX(SL_MIN(conf->timeout_us, ICE_TIMEOUT_MAX_US), SL_SEC);
 	ice->tid_tag = conf->tid_tag;
 	ice->tie_breaker = sl_rng_u64(conf->rng);

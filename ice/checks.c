@@ -42,6 +42,30 @@ void ice_begin(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 	p->rto_ta = rto_ta(ice);
 }
 
+/* RFC 8445 section 7.1.1: that of a peer-reflexive candidate learned from this check. */
+static uint32_t prflx_priority(const struct sl_ice *ice, const struct sl_ice_pair *p)
+{
+	uint32_t type = p->path.remote.tcp
+				? sl_ice_tcp_priority(SL_ICE_PRFLX, SL_CAND_TCP_ACTIVE, 0)
+				: sl_ice_priority(SL_ICE_PRFLX, 0);
+
+	return (type & 0xff000000) | (ice_local_priority(ice, p) & 0xffffff);
+}
+
+/* RFC 8489 section 6.2.1: doubling, and Rm times the first interval after the last one. Section
+ * 6.2.2: nothing is repeated over TCP. */
+static int64_t until_next(struct sl_ice_pair *p)
+{
+	int64_t rto = p->rto_ta * ICE_TA_US;
+
+	if (p->path.remote.tcp) {
+		p->tx_count = ICE_RC;
+		return ICE_TCP_TIMEOUT_US;
+	}
+	p->tx_count++;
+	return p->tx_count < ICE_RC ? rto << (p->tx_count - 1) : rto * ICE_RM;
+}
+
 void ice_transmit(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 {
 	struct sl_ice_out out = {
@@ -50,19 +74,13 @@ void ice_transmit(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 		.flags = p->tx_flags,
 		.gen = p->gen,
 	};
-	int64_t rto = p->rto_ta * ICE_TA_US;
 
 	sl_put32(out.tid, ice->tid_tag);
 	memcpy(out.tid + 4, p->tid, sizeof(p->tid));
-	/* RFC 8445 section 7.1.1: that of a peer-reflexive candidate learned from this check. */
-	out.priority = (sl_ice_priority(SL_ICE_PRFLX, 0) & 0xff000000) |
-		       (ice_local_priority(ice, p) & 0xffffff);
+	out.priority = prflx_priority(ice, p);
 	ice_queue(ice, &out);
 	p->checks_sent++;
-	p->tx_count++;
-	/* RFC 8489 section 6.2.1: doubling, and Rm times the first interval after the last one. */
-	p->next_us =
-		ice_after(now_us, p->tx_count < ICE_RC ? rto << (p->tx_count - 1) : rto * ICE_RM);
+	p->next_us = ice_after(now_us, until_next(p));
 	ice->ta_next_us = ice_after(now_us, ICE_TA_US);
 	sl_stat_inc(ice->stats, SL_STAT_ice_checks_sent);
 }
@@ -162,7 +180,7 @@ static void send_one(struct sl_ice *ice, int64_t now_us)
 	if (p->tx_count == 0 || p->triggered)
 		ice_begin(ice, p, now_us);
 	ice_transmit(ice, p, now_us);
-	if (p->tx_count == ICE_UNFREEZE_AT)
+	if (p->tx_count == ICE_UNFREEZE_AT || p->path.remote.tcp)
 		ice_unfreeze(ice, p, false);
 }
 
@@ -203,15 +221,25 @@ static void give_up(struct sl_ice *ice, int64_t now_us)
 }
 
 /* ---- regular nomination, RFC 8445 section 8.1.1 ---- */
-static struct sl_ice_pair *best_valid(struct sl_ice *ice)
+int8_t ice_best_valid(const struct sl_ice *ice)
 {
-	struct sl_ice_pair *best = NULL;
+	const struct sl_ice_pair *best = NULL;
 
-	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
+	for (const struct sl_ice_pair *p = ice->pairs; p < ice->pairs + ice->pairs_high; p++)
 		if (p->gen == ice->now.id && p->valid &&
 		    (!best || ice_pair_priority(ice, p) > ice_pair_priority(ice, best)))
 			best = p;
-	return best;
+	return best ? ice_index(ice, best) : -1;
+}
+
+/* A way over UDP is worth some patience, if there is none yet. */
+static int64_t nominates_at(const struct sl_ice *ice)
+{
+	int8_t best = ice_best_valid(ice);
+	bool tcp = best >= 0 && ice->pairs[best].path.remote.tcp;
+
+	return ice_after(ice->first_valid_us,
+			 tcp ? ICE_NOMINATE_TCP_WAIT_US : ICE_NOMINATE_WAIT_US);
 }
 
 static bool better_may_come(struct sl_ice *ice, const struct sl_ice_pair *than)
@@ -235,18 +263,45 @@ static void nominate(struct sl_ice *ice, int64_t now_us)
 
 	if (!nominates(ice))
 		return;
-	best = best_valid(ice);
+	best = ice_at(ice, ice_best_valid(ice));
 	if (!best) {
 		ice->first_valid_us = -1;
 		return;
 	}
-	if (ice_since(now_us, ice->first_valid_us) < ICE_NOMINATE_WAIT_US &&
-	    better_may_come(ice, best))
+	if (now_us < nominates_at(ice) && better_may_come(ice, best))
 		return;
 	ice->nominee = ice_index(ice, best);
 	best->tx_count = 0;
 	best->triggered = true;
 	best->next_us = now_us;
+}
+
+/* T07: a tenth of the budget may go at once and nine tenths of it come back in a second, so that no
+ * second sees more than all of it. Who comes when there is nothing left gets a time of its own, in
+ * order, and is let through then. */
+static bool afford(struct sl_ice *ice, int64_t now_us)
+{
+	struct sl_ice_budget *b = ice->shared_budget;
+	int64_t each_us;
+	int64_t late_us;
+
+	if (!b || ice->has_turn) {
+		ice->has_turn = false;
+		return true;
+	}
+	each_us = SL_SEC * 10 / 9 / SL_MAX(b->per_second, 1U);
+	late_us = b->full_us - now_us - SL_MAX(SL_SEC / 10 - each_us, 0);
+	b->full_us = SL_MAX(b->full_us, now_us) + each_us;
+	if (late_us <= 0)
+		return true;
+	ice->has_turn = true;
+	ice->ta_next_us = ice_after(now_us, late_us);
+	return false;
+}
+
+static bool has_something(struct sl_ice *ice, int64_t now_us)
+{
+	return consent_is_due(ice, now_us) || pick(ice, now_us);
 }
 
 void ice_checks_tick(struct sl_ice *ice, int64_t now_us)
@@ -255,7 +310,9 @@ void ice_checks_tick(struct sl_ice *ice, int64_t now_us)
 		return;
 	give_up(ice, now_us);
 	nominate(ice, now_us);
-	if (now_us < ice->ta_next_us)
+	if (now_us < ice->ta_next_us || !has_something(ice, now_us))
+		return;
+	if (!afford(ice, now_us))
 		return;
 	if (consent_is_due(ice, now_us))
 		send_consent(ice, now_us);
@@ -297,7 +354,7 @@ int64_t ice_checks_deadline(const struct sl_ice *ice)
 	if (ice->selected >= 0)
 		at = SL_MIN(at, SL_MAX(ice->consent_next_us, ice->ta_next_us));
 	if (nominates(ice))
-		at = SL_MIN(at, ice_after(ice->first_valid_us, ICE_NOMINATE_WAIT_US));
+		at = SL_MIN(at, nominates_at(ice));
 	return at;
 }
 
@@ -346,7 +403,7 @@ static void on_success(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us
 	bool use = (p->tx_flags & ICE_TX_USE) && (p->tx_flags & ICE_TX_CONTROLLING) &&
 		   ice->controlling;
 
-	if (p->tx_count == 1) /* which of several was answered cannot be told */
+	if (p->tx_count == 1 || p->path.remote.tcp) /* which of several was answered cannot be told */
 		p->rtt_us = (int32_t)SL_MIN(ice_since(now_us, p->sent_us), INT32_MAX);
 	p->tx_count = 0;
 	p->responses_in++;

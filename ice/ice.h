@@ -22,6 +22,12 @@
  *            ledger entry too.)
  * Restart:   the old credentials stay valid until a pair of the new ones is in use; old pairs are
  *            accepted 5 s longer.
+ * TCP:       (RFC 6544) candidates over TCP pair with such only. A passive one of ours waits: the
+ *            peer's connection is a path of its own when its first check comes. An active one (full
+ *            agent) pairs with the peer's passive ones; the check that is pulled for such a pair
+ *            has remote.tcp and the socket of the candidate: the caller opens a stream and says so
+ *            (sl_ice_rebase), or that there is none (sl_ice_path_lost). All UDP but a relay's goes
+ *            before any TCP by priority, and a nomination waits longer for it.
  * Life:      NEW until the peer's credentials are here; CHECKING until a pair is in use;
  *            DISCONNECTED after 5 s without anything authentic (full: with a check unanswered as
  *            well); FAILED after timeout_us of silence, or for a full agent of unanswered consent
@@ -45,7 +51,7 @@ enum {
 	SL_ICE_PWD_MAX = 256,           /* 22 to 256; ours has 24 */
 	SL_ICE_OUR_UFRAG = 8,
 	SL_ICE_OUR_PWD = 24,
-	SL_ICE_LOCAL_MAX = 16,
+	SL_ICE_LOCAL_MAX = 32,
 	SL_ICE_REMOTE_MAX = 40,         /* T07 */
 	SL_ICE_PAIRS_MAX = 100,         /* T07 */
 	SL_STUN_TID_LEN = 12,
@@ -60,6 +66,15 @@ struct sl_ice_cand {
 	uint32_t sock;                  /* local: index of the socket it stands for */
 	enum sl_ice_type type;
 	char foundation[33];
+	enum sl_tcp_type tcp;
+	struct sl_addr base;            /* local, not host: what it was found through; for SDP */
+};
+
+/* T07: how many checks all agents of a loop together may send; shared by them. At most per_second
+ * in any second. */
+struct sl_ice_budget {
+	uint32_t per_second;
+	int64_t full_us;                /* when all of it is there again */
 };
 
 struct sl_ice_creds {
@@ -87,6 +102,8 @@ struct sl_ice_conf {
 					 * response is it */
 	const struct sl_rng *rng;       /* borrowed for the agent's life */
 	struct sl_stats *stats;         /* borrowed for the agent's life */
+	struct sl_ice_budget *budget;   /* likewise; NULL: no bound but the agent's own 20 a
+					 * second */
 };
 
 struct sl_ice_event {
@@ -130,6 +147,13 @@ SL_MUST_USE int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *
 void sl_ice_end_of_candidates(struct sl_ice *ice, int64_t now_us);
 SL_MUST_USE int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand,
 				 int64_t now_us);
+/* The pair of this path goes by another socket from now on: the stream that was opened for it. */
+void sl_ice_rebase(struct sl_ice *ice, const struct sl_path *path, uint32_t sock);
+/* No way there: its stream could not be opened. */
+void sl_ice_path_lost(struct sl_ice *ice, const struct sl_path *path, int64_t now_us);
+/* The socket is gone, with its candidates and pairs; another valid pair takes over where the one in
+ * use is among them. */
+void sl_ice_sock_lost(struct sl_ice *ice, uint32_t sock, int64_t now_us);
 /* New credentials of ours; the old ones (both sides') stay valid until a pair of the new ones is in
  * use. */
 void sl_ice_restart(struct sl_ice *ice, int64_t now_us);
@@ -161,6 +185,9 @@ int64_t sl_ice_rtt_us(const struct sl_ice *ice);
 
 /* Priority by RFC 8445 section 5.1.2.1, component 1. */
 uint32_t sl_ice_priority(enum sl_ice_type type, uint16_t local_pref);
+/* Over TCP: by RFC 6544 section 4.2, with type preferences below those of UDP. other_pref: 0 to
+ * 8191. */
+uint32_t sl_ice_tcp_priority(enum sl_ice_type type, enum sl_tcp_type tcp, uint16_t other_pref);
 /* "host", "srflx", "prflx", "relay" */
 const char *sl_ice_type_name(enum sl_ice_type type);
 const char *sl_ice_state_name(enum sl_ice_state state);         /* words of RTCIceTransportState */

@@ -67,6 +67,8 @@ SL_MUST_USE int stun_write(const struct sl_stun *m, const void *key, size_t key_
 #define ICE_CONSENT_MIN_US (4 * SL_SEC)
 #define ICE_CONSENT_SPAN_US (2 * SL_SEC)
 #define ICE_NOMINATE_WAIT_US (500 * SL_MS)
+#define ICE_NOMINATE_TCP_WAIT_US (1500 * SL_MS) /* for a pair over UDP, where there is one over TCP */
+#define ICE_TCP_TIMEOUT_US (39500 * SL_MS)	/* RFC 8489 section 6.2.2: Ti */
 #define ICE_RETIRED_US (5 * SL_SEC)
 enum {
 	ICE_RTO_MIN_TA = 10, /* 500 ms */
@@ -79,6 +81,7 @@ enum {
 	ICE_NO_LOCAL = 255,
 	ICE_OWN_FOUNDATION = 255
 };
+#define ICE_NO_SOCK UINT32_MAX /* of a local candidate that is gone */
 
 enum ice_pair_state { ICE_FROZEN, ICE_WAITING, ICE_IN_PROGRESS, ICE_SUCCEEDED, ICE_PAIR_FAILED };
 enum ice_tx_flags { ICE_TX_CONTROLLING = 1, ICE_TX_USE = 2, ICE_TX_KICKED = 4 };
@@ -117,6 +120,8 @@ void ice_begin(struct sl_ice *ice, struct sl_ice_pair *p,
 void ice_transmit(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us);
 int ice_on_response(struct sl_ice *ice, const struct sl_stun *m, const struct sl_path *path,
 		    int64_t now_us);
+/* Of the present credentials, by priority; -1: none. */
+int8_t ice_best_valid(const struct sl_ice *ice);
 void ice_checks_tick(struct sl_ice *ice, int64_t now_us);
 int64_t ice_checks_deadline(const struct sl_ice *ice);
 bool ice_checks_pending(const struct sl_ice *ice);

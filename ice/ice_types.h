@@ -11,6 +11,7 @@ struct sl_ice_local {
 	uint32_t sock;
 	uint32_t foundation; /* a hash: pairs of one foundation are tried one after the other */
 	uint8_t type;
+	uint8_t tcp; /* enum sl_tcp_type */
 };
 
 struct sl_ice_remote {
@@ -71,6 +72,7 @@ struct sl_ice {
 	/* borrowed */
 	const struct sl_rng *rng;
 	struct sl_stats *stats;
+	struct sl_ice_budget *shared_budget; /* may be NULL */
 	/* set at init */
 	int64_t timeout_us;
 	uint64_t tie_breaker;
@@ -79,6 +81,7 @@ struct sl_ice {
 	bool allow_loopback;
 	/* state */
 	bool controlling;
+	bool has_turn; /* of the shared budget: the next check is paid */
 	bool end_of_candidates;
 	uint8_t state, state_told;
 	uint8_t next_gen;

@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ice/ice_int.h"
 
-/* RFC 8445 section 5.1.2.2 */
+/* RFC 8445 section 5.1.2.2. Over TCP: less than any direct way over UDP (RFC 6544 section 4.2). */
 static const struct {
 	const char *name;
-	uint8_t preference;
+	uint8_t preference, over_tcp;
+	uint8_t direction[4]; /* RFC 6544 section 4.2, by enum sl_tcp_type */
 } types[] = {
-	[SL_ICE_HOST] = {"host", 126},
-	[SL_ICE_PRFLX] = {"prflx", 110},
-	[SL_ICE_SRFLX] = {"srflx", 100},
-	[SL_ICE_RELAY] = {"relay", 0},
+	[SL_ICE_HOST] = {"host", 126, 90, {0, 6, 4, 2}},
+	[SL_ICE_PRFLX] = {"prflx", 110, 80, {0, 4, 2, 6}},
+	[SL_ICE_SRFLX] = {"srflx", 100, 70, {0, 4, 2, 6}},
+	[SL_ICE_RELAY] = {"relay", 0, 0, {0, 6, 4, 2}},
 };
 
 uint32_t sl_ice_priority(enum sl_ice_type type, uint16_t local_pref)
 {
 	return (uint32_t)types[type].preference << 24 | (uint32_t)local_pref << 8 | 255;
+}
+
+uint32_t sl_ice_tcp_priority(enum sl_ice_type type, enum sl_tcp_type tcp, uint16_t other_pref)
+{
+	uint32_t local = (uint32_t)types[type].direction[tcp] << 13 | (other_pref & 0x1fff);
+
+	return (uint32_t)types[type].over_tcp << 24 | local << 8 | 255;
 }
 
 const char *sl_ice_type_name(enum sl_ice_type type)
@@ -55,8 +63,10 @@ bool ice_in_use(const struct sl_ice *ice, uint8_t gen)
 
 uint32_t ice_local_priority(const struct sl_ice *ice, const struct sl_ice_pair *p)
 {
-	return p->local == ICE_NO_LOCAL ? sl_ice_priority(SL_ICE_HOST, 0)
-					: ice->locals[p->local].priority;
+	if (p->local != ICE_NO_LOCAL)
+		return ice->locals[p->local].priority;
+	return p->path.remote.tcp ? sl_ice_tcp_priority(SL_ICE_HOST, SL_CAND_TCP_PASSIVE, 0)
+				  : sl_ice_priority(SL_ICE_HOST, 0);
 }
 
 /* RFC 8445 section 6.1.2.3 */
@@ -70,19 +80,30 @@ uint64_t ice_pair_priority(const struct sl_ice *ice, const struct sl_ice_pair *p
 	return (SL_MIN(g, d) << 32) + 2 * SL_MAX(g, d) + (g > d);
 }
 
+/* Does the candidate stand for a path by this socket? A passive one stands for every stream that is
+ * not one of ours. */
+static bool stands_for(const struct sl_ice_local *l, uint32_t sock, const struct sl_addr *remote,
+		       bool passive)
+{
+	return l->addr.family == remote->family && l->addr.tcp == remote->tcp &&
+	       l->sock != ICE_NO_SOCK && (l->tcp == SL_CAND_TCP_PASSIVE) == passive &&
+	       (passive || l->sock == sock);
+}
+
 /* The best candidate that stands for a socket; candidates that share one have one base (RFC 8445
  * section 6.1.2.4). */
-static uint8_t local_of(const struct sl_ice *ice, uint32_t sock, uint8_t family)
+static uint8_t local_of(const struct sl_ice *ice, uint32_t sock, const struct sl_addr *remote)
 {
 	uint8_t best = ICE_NO_LOCAL;
 
-	for (uint8_t i = 0; i < ice->local_count; i++) {
-		const struct sl_ice_local *l = &ice->locals[i];
+	for (int passive = 0; passive <= remote->tcp && best == ICE_NO_LOCAL; passive++)
+		for (uint8_t i = 0; i < ice->local_count; i++) {
+			const struct sl_ice_local *l = &ice->locals[i];
 
-		if (l->sock == sock && l->addr.family == family &&
-		    (best == ICE_NO_LOCAL || l->priority > ice->locals[best].priority))
-			best = i;
-	}
+			if (stands_for(l, sock, remote, passive) &&
+			    (best == ICE_NO_LOCAL || l->priority > ice->locals[best].priority))
+				best = i;
+		}
 	return best;
 }
 
@@ -240,7 +261,7 @@ static struct sl_ice_pair *make(struct sl_ice *ice, uint8_t gen, const struct sl
 	memset(p, 0, sizeof(*p));
 	p->gen = gen;
 	p->path = *path;
-	p->local = local_of(ice, path->sock, path->remote.family);
+	p->local = local_of(ice, path->sock, &path->remote);
 	p->last_in_us = p->last_use_us = -1;
 	p->rtt_us = -1;
 	describe_remote(ice, p, priority);
@@ -271,11 +292,13 @@ static void form(struct sl_ice *ice, uint8_t local, const struct sl_ice_remote *
 	struct sl_ice_pair *p;
 
 	/* RFC 8445 section 6.1.2.2: one family, and link-local only with link-local. */
-	if (l->addr.family != r->addr.family ||
+	if (l->addr.family != r->addr.family || l->addr.tcp != r->addr.tcp ||
 	    (r->addr.family == 6 &&
 	     sl_addr_is_link_local(&l->addr) != sl_addr_is_link_local(&r->addr)))
 		return;
-	if (local_of(ice, l->sock, l->addr.family) != local || ice_find(ice, ice->now.id, &path))
+	/* RFC 6544 section 6.2: who waits for a connection checks nothing before it is there. */
+	if (l->tcp == SL_CAND_TCP_PASSIVE || local_of(ice, l->sock, &r->addr) != local ||
+	    ice_find(ice, ice->now.id, &path))
 		return;
 	p = make(ice, ice->now.id, &path, r->priority);
 	if (!p) {
@@ -293,6 +316,7 @@ static bool is_our_ip(const struct sl_ice *ice, const struct sl_addr *addr)
 	for (size_t i = 0; i < ice->local_count; i++) {
 		struct sl_addr l = sl_addr_with_port(ice->locals[i].addr, addr->port);
 
+		l.tcp = addr->tcp;
 		if (sl_addr_eq(&l, addr))
 			return true;
 	}
@@ -338,18 +362,21 @@ static uint32_t foundation_hash(const char *s, size_t cap)
 int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us)
 {
 	struct sl_ice_remote *r;
+	struct sl_addr addr = cand->addr;
 
+	addr.tcp = cand->tcp != SL_CAND_UDP;
 	if (ice->state == SL_ICE_FAILED || ice->end_of_candidates)
 		return SL_ESTATE;
-	if (!may_try(ice, &cand->addr))
+	/* An active one comes by itself; a lite agent connects to nobody. */
+	if (!may_try(ice, &addr) || (addr.tcp && (!ice->full || cand->tcp != SL_CAND_TCP_PASSIVE)))
 		return SL_EUNSUPPORTED;
-	if (remote_at(ice, &cand->addr))
+	if (remote_at(ice, &addr))
 		return SL_OK;
 	if (ice->remote_count == SL_ICE_REMOTE_MAX)
 		return SL_EFULL;
 	r = &ice->remotes[ice->remote_count++];
 	*r = (struct sl_ice_remote){
-		.addr = cand->addr,
+		.addr = addr,
 		.priority = cand->priority,
 		.type = (uint8_t)cand->type,
 		.foundation = foundation_hash(cand->foundation, sizeof(cand->foundation)),
@@ -363,17 +390,21 @@ int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_
 
 int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us)
 {
+	struct sl_addr addr = cand->addr;
+
+	addr.tcp = cand->tcp != SL_CAND_UDP;
 	for (size_t i = 0; i < ice->local_count; i++)
-		if (ice->locals[i].sock == cand->sock &&
-		    sl_addr_eq(&ice->locals[i].addr, &cand->addr))
+		if (ice->locals[i].sock == cand->sock && ice->locals[i].tcp == cand->tcp &&
+		    sl_addr_eq(&ice->locals[i].addr, &addr))
 			return SL_OK;
 	if (ice->local_count == SL_ICE_LOCAL_MAX)
 		return SL_EFULL;
 	ice->locals[ice->local_count] = (struct sl_ice_local){
-		.addr = cand->addr,
+		.addr = addr,
 		.priority = cand->priority,
 		.sock = cand->sock,
 		.type = (uint8_t)cand->type,
+		.tcp = (uint8_t)cand->tcp,
 		.foundation = foundation_hash(cand->foundation, sizeof(cand->foundation)),
 	};
 	ice->wait_from_us = now_us;
@@ -381,6 +412,15 @@ int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t
 	for (size_t i = 0; ice->full && i < ice->remote_count; i++)
 		form(ice, (uint8_t)(ice->local_count - 1), &ice->remotes[i]);
 	return SL_OK;
+}
+
+void sl_ice_rebase(struct sl_ice *ice, const struct sl_path *path, uint32_t sock)
+{
+	struct sl_path from = *path; /* it may lie in a pair */
+
+	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
+		if (sl_path_eq(&p->path, &from))
+			p->path.sock = sock;
 }
 
 void sl_ice_end_of_candidates(struct sl_ice *ice, int64_t now_us)

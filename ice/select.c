@@ -180,6 +180,45 @@ void ice_brought(struct sl_ice *ice, struct sl_ice_pair *p, bool media, int64_t 
 	move(ice, p, now_us);
 }
 
+/* ---- sockets and streams that are gone ---- */
+static void lose(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
+{
+	int8_t i = ice_index(ice, p);
+	struct sl_ice_pair *other;
+
+	if (i == ice->verify_pair || i == ice->verify_old)
+		stop_verification(ice);
+	ice_fail_pair(ice, p);
+	if (i != ice->selected)
+		return;
+	ice->selected = -1;
+	other = ice_at(ice, ice_best_valid(ice));
+	if (other)
+		ice_select(ice, other, now_us);
+}
+
+void sl_ice_path_lost(struct sl_ice *ice, const struct sl_path *path, int64_t now_us)
+{
+	struct sl_path gone = *path; /* it may lie in a pair */
+
+	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
+		if (sl_path_eq(&p->path, &gone))
+			lose(ice, p, now_us);
+}
+
+void sl_ice_sock_lost(struct sl_ice *ice, uint32_t sock, int64_t now_us)
+{
+	for (uint8_t i = 0; i < ice->local_count; i++)
+		if (ice->locals[i].sock == sock)
+			ice->locals[i].sock = ICE_NO_SOCK;
+	/* None of them may take over from another. */
+	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
+		p->valid = p->valid && p->path.sock != sock;
+	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
+		if (p->path.sock == sock)
+			lose(ice, p, now_us);
+}
+
 /* ---- is anybody there? ---- */
 void ice_alive(struct sl_ice *ice, int64_t now_us)
 {

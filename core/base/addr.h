@@ -11,7 +11,8 @@ struct sl_addr {
 	uint8_t ip[16];         /* IPv4 in the first four */
 	uint16_t port;          /* host order */
 	uint8_t family;         /* 0 none, 4, 6 */
-	uint8_t pad;
+	uint8_t tcp;            /* 1: over TCP; only within paths, where it is another address than
+				 * the same one over UDP */
 	uint32_t scope;         /* of IPv6 link-local addresses, else 0 */
 };
 
