@@ -118,11 +118,36 @@ static int cmd_cap(struct sl_engine *e, struct sl_cmd *cmd)
 
 	if (!p)
 		return SL_ENOTFOUND;
-	p->conf.max_bps = cmd->bps;
-	/* Before there are keys nothing can be sent, and the report's timer bounds the handshake.
-	 */
-	if (p->t->phase == SL_T_CONNECTED)
-		sl_feedback_report(p->t);
+	sl_publisher_limit(
+		p, &(struct sl_track_limits){.min_bps = p->conf.min_bps, .max_bps = cmd->bps});
+	return SL_OK;
+}
+
+static int cmd_limits(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	struct sl_publisher *p = sl_pool_at(&e->publishers, cmd->object);
+	struct sl_subscriber *s = sl_pool_at(&e->subscribers, cmd->object);
+
+	if (p)
+		sl_publisher_limit(p, &cmd->limits);
+	else if (s)
+		sl_subscriber_limit(s, &cmd->limits);
+	return p || s ? SL_OK : SL_ENOTFOUND;
+}
+
+static int cmd_keyframe(struct sl_engine *e, struct sl_cmd *cmd)
+{
+	struct sl_publisher *p = sl_pool_at(&e->publishers, cmd->object);
+	struct sl_subscriber *s = sl_pool_at(&e->subscribers, cmd->object);
+
+	if (!p && !s)
+		return SL_ENOTFOUND;
+	if ((p ? p->conf.kind : s->conf.kind) != SL_VIDEO)
+		return SL_EUNSUPPORTED;
+	if (p)
+		sl_publisher_ask_keyframe(p);
+	else if (s->replica)
+		sl_replica_want_keyframe(s->replica);
 	return SL_OK;
 }
 
@@ -176,6 +201,8 @@ static handler *const handlers[SL_CMD_COUNT] = {
 	[SL_CMD_ROUTE] = cmd_route,
 	[SL_CMD_INFO] = cmd_info,
 	[SL_CMD_GATHER] = cmd_gather,
+	[SL_CMD_LIMITS] = cmd_limits,
+	[SL_CMD_KEYFRAME] = cmd_keyframe,
 	[SL_CMD_CLOSE] = cmd_close,
 	[SL_CMD_STOP] = cmd_stop,
 };

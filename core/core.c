@@ -477,6 +477,22 @@ int sl_core_set_cap(struct sl_core *c, uint64_t publisher, uint32_t bps, sl_repl
 	return post(c, sl_id_home(publisher), cmd, fn, arg);
 }
 
+int sl_core_set_limits(struct sl_core *c, uint64_t track, const struct sl_track_limits *limits,
+		       sl_reply_fn *fn, void *arg)
+{
+	struct sl_cmd *cmd = new_cmd(SL_CMD_LIMITS, track);
+
+	if (!cmd)
+		return SL_ENOMEM;
+	cmd->limits = *limits;
+	return post(c, sl_id_home(track), cmd, fn, arg);
+}
+
+int sl_core_keyframe(struct sl_core *c, uint64_t track, sl_reply_fn *fn, void *arg)
+{
+	return simple(c, SL_CMD_KEYFRAME, track, 0, fn, arg);
+}
+
 int sl_core_set_remote(struct sl_core *c, uint64_t transport, const struct sl_transport_conf *conf,
 		       sl_reply_fn *fn, void *arg)
 {

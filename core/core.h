@@ -49,7 +49,14 @@ struct sl_track_conf {
 	 * given by the caller */
 	uint32_t ssrc, rtx_ssrc;
 	char cname[24];                 /* subscribe */
-	uint32_t max_bps;               /* publish: cap by an operator or client; 0 none */
+	uint32_t min_bps, max_bps;      /* struct sl_track_limits to begin with; 0 none */
+};
+
+/* What an operator or client sets for a track's video. publish: floor and cap of the REMB that we
+ * send. subscribe: what the player's REMB is clamped to before the publisher is told of it; without
+ * limits nobody is told. 0: none. */
+struct sl_track_limits {
+	uint32_t min_bps, max_bps;
 };
 
 struct sl_core_fingerprint {
@@ -104,6 +111,12 @@ struct sl_transport_conf {
 	struct sl_plain_conf plain;     /* PLAIN */
 	struct sl_track_conf tracks[SL_TRACKS_MAX];
 	size_t track_count;
+	bool watch;                     /* raises the events that say so */
+	bool rsa;                       /* certificate: RSA, see sl_core_prepare_rsa(), instead of
+					 * the process's first */
+	uint8_t dscp;                   /* RFC 2474: 0 to 63, on all that goes to the peer */
+	uint16_t mtu;                   /* longest datagram that is made here; 0: as it comes.
+					 * What a publisher sent longer is passed on as it is */
 };
 
 /* What the peer of a transport brought about lately; all zero when there is no such transport. */
@@ -156,7 +169,16 @@ struct sl_track_stats {
 					 * reports. rtt -1: unknown */
 	int64_t silent_us;              /* since the last packet; -1: there was none */
 	uint32_t bps;                   /* over the last second */
-	uint32_t cap_bps;               /* publish: REMB in force, 0 none */
+	uint32_t cap_bps;               /* publish: REMB in force. Else: the player's last, within
+					 * the limits. 0 none */
+	uint32_t min_bps, max_bps;      /* limits set on it */
+	enum sl_cap_by {
+		SL_CAP_NONE,
+		SL_CAP_CONFIG,          /* the server's `publish.max_video_bps` */
+		SL_CAP_SET,             /* min_bps or max_bps here */
+		SL_CAP_PLAYER           /* publish: somebody's who plays it, with limits of its own.
+					 * Else: the player's REMB */
+	} cap_by;                       /* whose cap_bps is */
 };
 
 struct sl_pair_stats {
@@ -202,6 +224,15 @@ enum sl_close_cause {
 };
 const char *sl_close_cause_text(enum sl_close_cause c);         /* one plain sentence */
 
+enum sl_core_ice_state {
+	SL_CORE_ICE_NEW, SL_CORE_ICE_CHECKING, SL_CORE_ICE_CONNECTED, SL_CORE_ICE_DISCONNECTED,
+	SL_CORE_ICE_FAILED
+};
+enum sl_core_dtls_state {
+	SL_CORE_DTLS_NEW, SL_CORE_DTLS_CONNECTING, SL_CORE_DTLS_CONNECTED, SL_CORE_DTLS_CLOSED,
+	SL_CORE_DTLS_FAILED
+};
+
 struct sl_core_event {
 	enum sl_core_event_type {
 		SL_EV_CONNECTED,        /* ICE and DTLS are done */
@@ -214,14 +245,31 @@ struct sl_core_event {
 		SL_EV_LEVEL,            /* loudness of a speaking publisher, at most 5 times a
 					 * second */
 		SL_EV_KEY_LIMIT,        /* plain transports: a key has few packets left */
-		SL_EV_LOAD              /* a loop cannot keep up, or can again: loop, busy,
+		SL_EV_LOAD,             /* a loop cannot keep up, or can again: loop, busy,
 					 * shed */
+		/* only of transports with conf.watch */
+		SL_EV_ICE,              /* another state: ice */
+		SL_EV_PAIR,             /* local and remote: the pair in use from now on */
+		SL_EV_DTLS,             /* another state: dtls */
+		SL_EV_FLOW,             /* flowing: packets of the track come (publisher) or go
+					 * (subscriber); or none for 2 s */
+		SL_EV_CANDIDATE,        /* local: one of ours was found */
+		SL_EV_GATHERED,         /* those were all */
+		SL_EV_SERVER            /* a STUN or TURN server did not do its part: detail */
 	} type;
 	uint64_t transport, tag;
-	uint64_t track, publisher;      /* MEDIA, LEVEL: track. CODEC_MISMATCH: both */
+	uint64_t track, publisher;      /* MEDIA, LEVEL, FLOW: track. CODEC_MISMATCH: both */
 	enum sl_codec codec;
 	enum sl_close_cause cause;      /* CLOSED */
-	char detail[96];                /* CLOSED by DTLS: why, in words */
+	enum sl_core_ice_state ice;     /* ICE */
+	enum sl_core_dtls_state dtls;   /* DTLS */
+	bool flowing;                   /* FLOW */
+	union {
+		char detail[96];        /* CLOSED by DTLS, SERVER: why, in words */
+		struct {
+			struct sl_core_cand local, remote;      /* PAIR; CANDIDATE: local */
+		};
+	};
 	uint32_t score;                 /* LEVEL */
 	unsigned loop, shed;            /* LOAD: video is withheld from so many eighths of the
 					 * loop's video subscribers */
@@ -301,6 +349,12 @@ SL_MUST_USE int sl_core_pause(struct sl_core *core, uint64_t track, bool paused,
 /* Most that a publisher's video may take, by REMB; 0: no cap but the configured one. */
 SL_MUST_USE int sl_core_set_cap(struct sl_core *core, uint64_t publisher, uint32_t bps,
 				sl_reply_fn *fn, void *arg);
+/* Limits of a track's video from now on, in place of those it has. */
+SL_MUST_USE int sl_core_set_limits(struct sl_core *core, uint64_t track,
+				   const struct sl_track_limits *limits, sl_reply_fn *fn,
+				   void *arg);
+/* A key frame is asked of a publisher, or of what a subscriber plays. SL_EUNSUPPORTED for audio. */
+SL_MUST_USE int sl_core_keyframe(struct sl_core *core, uint64_t track, sl_reply_fn *fn, void *arg);
 /* What the peer's answer says, for a transport that was opened for an offer of ours
  * (conf.offering): fields from dtls_client to end_of_candidates count, tracks do not. Also the
  * second half of an ICE restart of ours. */

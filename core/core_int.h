@@ -212,7 +212,7 @@ int64_t sl_hs_wait_us(const struct sl_hs_pool *p, int64_t now_us);
 /* ================= relay: between loops ================= */
 enum sl_relay_type {
 	SL_RELAY_PACKET, SL_RELAY_CLOCK, SL_RELAY_ATTACH, SL_RELAY_DETACH, SL_RELAY_KEYFRAME,
-	SL_RELAY_GONE
+	SL_RELAY_WISH, SL_RELAY_GONE
 };
 struct sl_relay_msg {
 	uint64_t publisher;
@@ -220,6 +220,7 @@ struct sl_relay_msg {
 	/* CLOCK: rtp_ts of the publisher was sampled at our_us */
 	uint32_t rtp_ts, clock_hz;
 	int64_t our_us;
+	uint32_t bps;                           /* WISH: see limits.c */
 	struct sl_pkt pkt;                      /* PACKET: only the used part of data is written */
 };
 enum { SL_RELAY_SLOTS = 512, SL_RELAY_RESERVE = 64 };   /* the reserve is for control messages */
@@ -232,6 +233,7 @@ struct sl_late {
 						 * publisher */
 	enum sl_relay_type type;
 	uint64_t publisher;
+	uint32_t bps;
 	struct sl_core_event ev;
 };
 
@@ -350,6 +352,7 @@ void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_m
  * is room. */
 void sl_engine_tell(struct sl_engine *e, unsigned loop, enum sl_relay_type type,
 		    uint64_t publisher);
+void sl_engine_tell_wish(struct sl_engine *e, unsigned loop, uint64_t publisher, uint32_t bps);
 void sl_engine_event(struct sl_engine *e, const struct sl_core_event *ev);
 /* Seals and sends all that the calls above have queued. Last call of every wake-up. */
 void sl_engine_flush(struct sl_engine *e);
@@ -361,7 +364,8 @@ void sl_engine_close_all(struct sl_engine *e, int64_t now_us);
 enum sl_cmd_type {
 	SL_CMD_STATS, SL_CMD_PAUSE, SL_CMD_CAP, SL_CMD_REMOTE, SL_CMD_CREDENTIALS, SL_CMD_OPEN,
 	SL_CMD_CANDIDATES, SL_CMD_RESTART, SL_CMD_ADD_TRACKS, SL_CMD_REMOVE_TRACK, SL_CMD_ROUTE,
-	SL_CMD_INFO, SL_CMD_GATHER, SL_CMD_CLOSE, SL_CMD_STOP, SL_CMD_COUNT
+	SL_CMD_INFO, SL_CMD_GATHER, SL_CMD_LIMITS, SL_CMD_KEYFRAME, SL_CMD_CLOSE, SL_CMD_STOP,
+	SL_CMD_COUNT
 };
 struct sl_cmd {
 	enum sl_cmd_type type;
@@ -371,6 +375,7 @@ struct sl_cmd {
 	size_t cand_count;
 	bool end, paused;
 	uint32_t bps;
+	struct sl_track_limits limits;
 	struct sl_transport_stats *stats;       /* STATS: owned */
 	struct sl_gather_conf *gather;          /* GATHER: owned */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];
@@ -413,6 +418,7 @@ struct sl_transport {
 	uint32_t socks[SL_OWN_SOCKS_MAX];       /* numbers of its own sockets */
 	unsigned sock_count;
 	struct sl_twcc_rx *twcc;                /* where a publisher negotiated it */
+	struct sl_watch *watch;                 /* NULL: tells no more than rooms want to know */
 	/* state */
 	enum sl_transport_phase phase;
 	enum sl_close_cause cause;
@@ -561,6 +567,18 @@ static inline bool sl_transport_is_clear(const struct sl_transport *t)
 	return t->plain && t->plain->clear;
 }
 
+/* ================= watch.c ================= */
+/* What happens to a transport, for those who watch it; nothing to do for others. */
+SL_MUST_USE int sl_watch_new(struct sl_transport *t);
+void sl_watch_free(struct sl_transport *t);
+void sl_watch_ice(struct sl_transport *t, enum sl_ice_state state);
+void sl_watch_dtls(struct sl_transport *t, enum sl_core_dtls_state state);
+void sl_watch_pair(struct sl_transport *t);     /* ICE has chosen another */
+/* The peer's candidates, as signalled. */
+void sl_watch_remotes(struct sl_transport *t, const struct sl_core_cand *c, size_t n);
+void sl_watch_flow(struct sl_transport *t);     /* a track began: looks in this wake-up */
+void sl_watch_closed(struct sl_transport *t, enum sl_close_cause cause);
+
 /* ================= demux.c and the receive path ================= */
 enum sl_class {
 	SL_CLASS_STUN, SL_CLASS_DTLS, SL_CLASS_TURN, SL_CLASS_RTP, SL_CLASS_ZRTP,
@@ -605,7 +623,8 @@ struct sl_publisher {
 	int64_t level_sent_us;
 	uint8_t fir_seq;
 	uint8_t keyframe_tries;                 /* requests since anybody wanted one or one came */
-	bool seen, relay_full;
+	bool seen, relay_full, flow_told;
+	bool keyframe_asked;                    /* by command: whether anybody listens or not */
 	uint8_t codec;                          /* of the last packet, for SL_EV_MEDIA */
 	uint64_t keyframes;
 	uint64_t nacks, plis, recovered;        /* asked by us; come by RTX */
@@ -613,6 +632,10 @@ struct sl_publisher {
 	struct sl_rate rate;
 	int64_t last_us;                        /* last packet; 0 none */
 	uint32_t cap_bps;                       /* REMB last sent */
+	enum sl_cap_by cap_by;
+	uint8_t lifts;                          /* so often more it is told that there is no cap */
+	uint32_t *wishes;                       /* owned; by loop: the least that its players wish
+						 * for, 0 none; NULL: nowhere any */
 	struct sl_timer timer;                  /* NACK and key-frame requests */
 	int64_t remb_sent_us;
 	uint8_t fraction_lost;
@@ -627,6 +650,8 @@ struct sl_publisher *sl_publisher_find(struct sl_transport *t, const struct sl_p
 /* Muted for everyone, and back: with a picture for those who watch. */
 void sl_publisher_pause(struct sl_publisher *p, bool paused);
 void sl_publisher_want_keyframe(struct sl_publisher *p);
+/* The same, even for nobody. */
+void sl_publisher_ask_keyframe(struct sl_publisher *p);
 void sl_publisher_sr(struct sl_publisher *p, const struct sl_sender_info *si, int64_t rx_us);
 /* Tells this loop's replica and the other loops what the last sender report said of its clock. */
 void sl_publisher_hand_clock(struct sl_publisher *p);
@@ -647,7 +672,9 @@ struct sl_replica {
 	struct sl_list in_queued;
 	uint8_t queue_len;
 	uint64_t top, oldest;                   /* ring holds [oldest, top] */
-	bool started, has_clock, keyframe_due;
+	bool started, has_clock, keyframe_due, wish_due;
+	uint32_t wish_bps;                      /* as the publisher was told */
+	int64_t wish_next_us;
 	int64_t keyframe_next_us;               /* a request to the home loop is not repeated
 						 * before */
 	int64_t clock_us;                       /* clock_rtp was sampled then, by our clock */
@@ -669,6 +696,8 @@ void sl_replica_forward(struct sl_replica *r);
 void sl_replica_reclaim(struct sl_engine *e);
 struct sl_pkt *sl_replica_find(const struct sl_replica *r, uint64_t seq);
 void sl_replica_want_keyframe(struct sl_replica *r);
+/* The limits of its subscribers are others: the publisher is told, soon. Takes NULL. */
+void sl_replica_wish(struct sl_replica *r);
 void sl_replica_clock(struct sl_replica *r, uint32_t rtp_ts, uint32_t clock_hz, int64_t our_us);
 
 /* ================= subscriber.c, forward.c ================= */
@@ -691,7 +720,7 @@ struct sl_subscriber {
 	uint8_t pad_max;                        /* likewise: how much padding its packets may get */
 	bool fresh;                             /* the next packet that may start a picture begins a
 						 * new epoch */
-	bool mismatch_told, paused;
+	bool mismatch_told, paused, flow_told;
 	struct sl_sub_sent *sent;               /* SL_RING entries where NACK was negotiated */
 	struct sl_rate rate;
 	int64_t again_since_us;                 /* T52: retransmissions of the last 200 ms */
@@ -710,6 +739,7 @@ struct sl_subscriber {
 						 * not */
 	uint64_t nacks, plis, again_packets;    /* asked by the player; sent again */
 	uint64_t keyframes;                     /* sent */
+	uint32_t remb_bps;                      /* the player's last; 0 none */
 };
 SL_MUST_USE int sl_subscriber_new(struct sl_transport *t, const struct sl_track_conf *conf,
 				  uint64_t *id);
@@ -734,6 +764,22 @@ int sl_forward(struct sl_subscriber *s, struct sl_pkt *const *pkts, int n, bool 
 /* A packet that went out before, once more: by RTX, else under its old index. */
 void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep,
 		      uint64_t out_seq);
+
+/* ================= limits.c ================= */
+void sl_publisher_limit(struct sl_publisher *p, const struct sl_track_limits *limits);
+/* The least that players on that loop wish for; 0 nothing. */
+void sl_publisher_wish(struct sl_publisher *p, unsigned loop, uint32_t bps);
+/* What the next REMB says of it; 0: nothing. */
+uint32_t sl_publisher_remb(struct sl_publisher *p);
+static inline bool sl_subscriber_limited(const struct sl_subscriber *s)
+{
+	return s->conf.kind == SL_VIDEO && (s->conf.min_bps || s->conf.max_bps);
+}
+void sl_subscriber_limit(struct sl_subscriber *s, const struct sl_track_limits *limits);
+void sl_subscriber_remb(struct sl_subscriber *s, uint32_t bps);
+/* The player's REMB within the limits, or what they say alone; 0 nothing. */
+uint32_t sl_subscriber_cap(const struct sl_subscriber *s, enum sl_cap_by *by);
+uint32_t sl_replica_least(const struct sl_replica *r);
 
 /* ================= egress (engine.c) ================= */
 /* Is there a way to its peer? */

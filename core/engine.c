@@ -172,16 +172,16 @@ void sl_engine_close_all(struct sl_engine *e, int64_t now_us)
 
 /* ---- what has to be said, now or later ---- */
 
-static bool say_message(struct sl_engine *e, unsigned loop, enum sl_relay_type type,
-			uint64_t publisher)
+static bool say_message(struct sl_engine *e, const struct sl_late *msg)
 {
-	struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, loop, 0);
+	struct sl_relay_msg *m = e->io.relay_slot(e->io.arg, msg->loop, 0);
 
 	if (!m)
 		return false;
-	m->type = type;
-	m->publisher = publisher;
-	e->io.relay_push(e->io.arg, loop);
+	m->type = msg->type;
+	m->publisher = msg->publisher;
+	m->bps = msg->bps;
+	e->io.relay_push(e->io.arg, msg->loop);
 	return true;
 }
 
@@ -199,19 +199,28 @@ static void say_late(struct sl_engine *e)
 	while (e->late_count > 0) {
 		const struct sl_late *l = &e->late[e->late_first];
 
-		if (l->event ? !e->io.event(e->io.arg, &l->ev)
-			     : !say_message(e, l->loop, l->type, l->publisher))
+		if (l->event ? !e->io.event(e->io.arg, &l->ev) : !say_message(e, l))
 			return;
 		e->late_first = (e->late_first + 1) % SL_LATE_MAX;
 		e->late_count--;
 	}
 }
 
+static void tell(struct sl_engine *e, const struct sl_late *msg)
+{
+	if (e->late_count > 0 || !say_message(e, msg))
+		keep_late(e, msg);
+}
+
 void sl_engine_tell(struct sl_engine *e, unsigned loop, enum sl_relay_type type, uint64_t publisher)
 {
-	if (e->late_count == 0 && say_message(e, loop, type, publisher))
-		return;
-	keep_late(e, &(struct sl_late){.loop = loop, .type = type, .publisher = publisher});
+	tell(e, &(struct sl_late){.loop = loop, .type = type, .publisher = publisher});
+}
+
+void sl_engine_tell_wish(struct sl_engine *e, unsigned loop, uint64_t publisher, uint32_t bps)
+{
+	tell(e, &(struct sl_late){
+			.loop = loop, .type = SL_RELAY_WISH, .publisher = publisher, .bps = bps});
 }
 
 void sl_engine_event(struct sl_engine *e, const struct sl_core_event *ev)

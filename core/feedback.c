@@ -14,6 +14,7 @@ enum {
 	SR_ROOM = 80,
 	RR_ROOM = 800,
 	REMB_ROOM = 100,
+	REMB_SSRCS = 16,
 	RTT_MAX_MID32 = 10 * 65536,
 	KEYFRAME_TRIES = 60,
 	NO_WAY_US = 50000
@@ -118,6 +119,26 @@ static bool on_rtpfb(struct sl_transport *t, const struct sl_rtcp *p, int64_t rx
 	return true;
 }
 
+/* One rate for all that it names: to each video its part. */
+static int on_remb(struct sl_transport *t, const struct sl_rtcp *p)
+{
+	uint32_t ssrcs[REMB_SSRCS];
+	struct sl_subscriber *of[REMB_SSRCS];
+	uint64_t bps = 0;
+	int n = sl_rtcp_read_remb(*p, &bps, ssrcs, REMB_SSRCS);
+	int count = 0;
+
+	for (int i = 0; i < SL_MIN(n, (int)REMB_SSRCS); i++) {
+		struct sl_subscriber *s = sl_subscriber_by_ssrc(t, ssrcs[i]);
+
+		if (s && s->conf.kind == SL_VIDEO)
+			of[count++] = s;
+	}
+	for (int i = 0; i < count; i++)
+		sl_subscriber_remb(of[i], (uint32_t)SL_MIN(bps / (unsigned)count, UINT32_MAX));
+	return n;
+}
+
 static bool on_psfb(struct sl_transport *t, const struct sl_rtcp *p, int64_t rx_us)
 {
 	struct sl_fir fir[16];
@@ -139,6 +160,7 @@ static bool on_psfb(struct sl_transport *t, const struct sl_rtcp *p, int64_t rx_
 		break;
 	case SL_PSFB_AFB:
 		sl_stat_inc(&t->eng->stats, SL_STAT_remb_received);
+		(void)on_remb(t, p);
 		break;
 	default:
 		break;
@@ -266,7 +288,7 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 
 	/* Nobody listens, or nothing answers: whoever comes, or still waits when packets come,
 	 * wants one again. */
-	if ((!p->home && !p->loops) || p->keyframe_tries >= KEYFRAME_TRIES) {
+	if ((!p->home && !p->loops && !p->keyframe_asked) || p->keyframe_tries >= KEYFRAME_TRIES) {
 		sl_kf_arrived(&p->kf, e->now_us);
 		return;
 	}
@@ -284,6 +306,7 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 		else
 			sl_rtcp_write_fir(&w, t->rtcp_ssrc, p->ssrc, p->fir_seq++);
 		p->keyframe_tries++;
+		p->keyframe_asked = false;
 		p->plis++;
 		sl_stat_inc(&e->stats, SL_STAT_pli_sent);
 		send_compound(t, slot, &w);
@@ -417,28 +440,20 @@ static void write_rrs(struct report *r)
 				   sl_ntp_from_us((uint64_t)(e->now_us + e->conf.ntp_offset_us)));
 }
 
-/* REMB where transport-cc was not agreed, or where somebody set a cap; halved while loss is over a
- * tenth. */
 static void write_remb(struct report *r)
 {
 	struct sl_transport *t = r->t;
-	const struct sl_engine_conf *conf = &t->eng->conf;
-	uint32_t ssrcs[16];
+	uint32_t ssrcs[REMB_SSRCS];
 	uint64_t bps = 0;
 	int count = 0;
 
 	SL_LIST_EACH(n, tmp, &t->publishers) {
 		struct sl_publisher *p = SL_LIST_AT(n, struct sl_publisher, in_transport);
-		uint64_t cap = p->conf.max_bps ? p->conf.max_bps : conf->max_video_bps;
+		uint32_t part = count < (int)REMB_SSRCS ? sl_publisher_remb(p) : 0;
 
-		if (p->conf.kind != SL_VIDEO || !p->conf.remb || !p->ssrc || !cap ||
-		    count == (int)SL_COUNT(ssrcs))
+		if (!part)
 			continue;
-		if (p->conf.twcc && !p->conf.max_bps && !conf->cap_always)
-			continue;
-		p->cap_bps = (uint32_t)SL_MIN(p->fraction_lost > 25 ? cap / 2 : cap,
-					      (uint64_t)UINT32_MAX);
-		bps += p->cap_bps;
+		bps += part;
 		ssrcs[count++] = p->ssrc;
 	}
 	if (count == 0 || !report_room(r, REMB_ROOM))

@@ -118,6 +118,7 @@ static bool begin(struct sl_subscriber *s, const struct sl_pkt *pkt)
 		sl_rewriter_set_vp8(&s->rw, &pkt->vp8);
 	s->tx.clock_hz = clock_hz;
 	s->fresh = false;
+	sl_watch_flow(s->t);
 	return true;
 }
 

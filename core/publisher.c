@@ -106,6 +106,7 @@ void sl_publisher_free(struct sl_publisher *p)
 	sl_timer_arm(&e->wheel, &p->timer, SL_NEVER);
 	sl_list_del(&p->in_transport);
 	sl_free(p->nack);
+	sl_free(p->wishes);
 	sl_pool_put(&e->publishers, p->id);
 }
 
@@ -373,6 +374,7 @@ static void tell_media(struct sl_publisher *p, const struct sl_track_codec *c)
 	p->seen = true;
 	p->codec = (uint8_t)c->codec;
 	sl_engine_event(p->t->eng, &ev);
+	sl_watch_flow(p->t);
 }
 
 static void accept(struct sl_publisher *p, struct sl_pkt *pkt, const struct sl_track_codec *c,
@@ -440,6 +442,12 @@ void sl_publisher_want_keyframe(struct sl_publisher *p)
 	sl_timer_arm_by(&e->wheel, &p->timer, sl_kf_deadline_us(&p->kf));
 }
 
+void sl_publisher_ask_keyframe(struct sl_publisher *p)
+{
+	p->keyframe_asked = true;
+	sl_publisher_want_keyframe(p);
+}
+
 static void send_clock(struct sl_publisher *p, int64_t our_us)
 {
 	struct sl_engine *e = p->t->eng;
@@ -486,6 +494,7 @@ void sl_publisher_attach(struct sl_publisher *p, unsigned loop)
 void sl_publisher_detach(struct sl_publisher *p, unsigned loop)
 {
 	p->loops &= ~(UINT64_C(1) << loop);
+	sl_publisher_wish(p, loop, 0);
 }
 
 void sl_publisher_pause(struct sl_publisher *p, bool paused)

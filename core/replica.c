@@ -4,7 +4,7 @@
  */
 #include "core/core_int.h"
 
-enum { KEEP_US = 1000000, KEYFRAME_EVERY_US = 250000, LEAP = 3000 };
+enum { KEEP_US = 1000000, KEYFRAME_EVERY_US = 250000, WISH_EVERY_US = 200000, LEAP = 3000 };
 
 static bool is_remote(const struct sl_replica *r)
 {
@@ -39,6 +39,37 @@ static void ask_home(struct sl_replica *r, int64_t now_us)
 	tell_home(r, SL_RELAY_KEYFRAME);
 }
 
+/* However many players say what they wish for: it is added up so often. */
+static void tell_wish(struct sl_replica *r, int64_t now_us)
+{
+	uint32_t bps;
+
+	if (!r->wish_due)
+		return;
+	if (now_us < r->wish_next_us) {
+		sl_timer_arm_by(&r->eng->wheel, &r->timer, r->wish_next_us);
+		return;
+	}
+	r->wish_due = false;
+	r->wish_next_us = now_us + WISH_EVERY_US;
+	bps = sl_replica_least(r);
+	if (bps == r->wish_bps)
+		return;
+	r->wish_bps = bps;
+	if (r->home)
+		sl_publisher_wish(r->home, r->eng->conf.loop, bps);
+	else if (is_remote(r))
+		sl_engine_tell_wish(r->eng, sl_id_home(r->publisher), r->publisher, bps);
+}
+
+void sl_replica_wish(struct sl_replica *r)
+{
+	if (!r)
+		return;
+	r->wish_due = true;
+	sl_timer_arm_by(&r->eng->wheel, &r->timer, SL_MAX(r->wish_next_us, r->eng->now_us));
+}
+
 /* A publisher that falls silent must not keep its last second for ever. */
 static void age(struct sl_replica *r, int64_t now_us)
 {
@@ -58,6 +89,7 @@ static void on_timer(struct sl_timer *timer, int64_t now_us)
 	struct sl_replica *r = SL_CONTAINER(timer, struct sl_replica, timer);
 
 	ask_home(r, now_us);
+	tell_wish(r, now_us);
 	age(r, now_us);
 }
 
@@ -125,10 +157,12 @@ void sl_replica_release(struct sl_replica *r)
 {
 	if (!sl_list_empty(&r->subs))
 		return;
-	if (r->home)
+	if (r->home) {
+		sl_publisher_wish(r->home, r->eng->conf.loop, 0);
 		r->home->home = NULL;
-	else if (is_remote(r))
+	} else if (is_remote(r)) {
 		tell_home(r, SL_RELAY_DETACH);
+	}
 	free_replica(r);
 }
 
@@ -339,6 +373,8 @@ static void relay_to_publisher(struct sl_engine *e, unsigned from, const struct 
 		sl_publisher_attach(p, from);
 	else if (p && m->type == SL_RELAY_DETACH)
 		sl_publisher_detach(p, from);
+	else if (p && m->type == SL_RELAY_WISH)
+		sl_publisher_wish(p, from, m->bps);
 	else if (p)
 		sl_publisher_want_keyframe(p);
 	else if (m->type == SL_RELAY_ATTACH)

@@ -40,7 +40,10 @@ static void publisher_stats(struct sl_publisher *p, struct sl_track_stats *out)
 				       .rtt_us = p->t->rtt_us,
 				       .silent_us = silent_us(p->last_us, now_us),
 				       .bps = p->rate.bps,
-				       .cap_bps = p->cap_bps};
+				       .cap_bps = p->cap_bps,
+				       .cap_by = p->cap_bps ? p->cap_by : SL_CAP_NONE,
+				       .min_bps = p->conf.min_bps,
+				       .max_bps = p->conf.max_bps};
 }
 
 static void subscriber_stats(struct sl_subscriber *s, struct sl_track_stats *out)
@@ -66,7 +69,10 @@ static void subscriber_stats(struct sl_subscriber *s, struct sl_track_stats *out
 				       .jitter_us = s->tx.jitter_us,
 				       .rtt_us = s->tx.rtt_us,
 				       .silent_us = silent_us(s->last_rx_us, now_us),
-				       .bps = s->rate.bps};
+				       .bps = s->rate.bps,
+				       .min_bps = s->conf.min_bps,
+				       .max_bps = s->conf.max_bps};
+	out->cap_bps = sl_subscriber_cap(s, &out->cap_by);
 }
 
 static void pair_stats(const struct sl_transport *t, struct sl_transport_stats *out)

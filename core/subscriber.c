@@ -47,6 +47,8 @@ void sl_subscriber_unroute(struct sl_subscriber *s)
 		return;
 	s->replica = NULL;
 	sl_list_del(&s->in_replica);
+	if (sl_subscriber_limited(s))
+		sl_replica_wish(r);
 	sl_replica_release(r);
 }
 
@@ -84,6 +86,8 @@ int sl_subscriber_route(struct sl_subscriber *s, uint64_t publisher)
 	s->waiting_us = 0;
 	s->mismatch_told = false;
 	sl_list_add(&r->subs, &s->in_replica);
+	if (sl_subscriber_limited(s))
+		sl_replica_wish(r);
 	if (s->conf.kind == SL_VIDEO && s->t->phase == SL_T_CONNECTED)
 		sl_replica_want_keyframe(r);
 	return SL_OK;

@@ -166,7 +166,10 @@ int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
 		return SL_EFULL;
 	t->id = id;
 	init_fields(t, e, conf);
-	err = conf->kind == SL_TK_PLAIN ? sl_plain_open(t, conf, reply) : open_webrtc(t, conf);
+	err = conf->watch ? sl_watch_new(t) : SL_OK;
+	if (!err)
+		err = conf->kind == SL_TK_PLAIN ? sl_plain_open(t, conf, reply)
+						: open_webrtc(t, conf);
 	if (!err)
 		err = open_tracks(t, conf->tracks, conf->track_count, reply);
 	if (err) {
@@ -203,6 +206,7 @@ int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c
 		 * rest goes on. */
 		(void)!sl_ice_add_remote(&t->ice, &cand, t->eng->now_us);
 	}
+	sl_watch_remotes(t, c, n);
 	if (end)
 		sl_ice_end_of_candidates(&t->ice, t->eng->now_us);
 	sl_transport_drain_ice(t);
@@ -327,6 +331,7 @@ static void free_transport(struct sl_transport *t)
 	sl_srtp_key_free(t->tx_key);
 	sl_free(t->twcc);
 	sl_plain_free(t);
+	sl_watch_free(t);
 	sl_ice_fini(&t->ice);
 	sl_wipe(&t->records, sizeof(t->records));
 	sl_pool_put(&e->transports, t->id);
@@ -353,6 +358,7 @@ void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause)
 	if (t->phase == SL_T_DEAD)
 		return;
 	say_goodbye(t, cause);
+	sl_watch_closed(t, cause);
 	t->phase = SL_T_DEAD;
 	t->cause = cause;
 	drop_hs(t);
@@ -408,6 +414,7 @@ void sl_transport_connected(struct sl_transport *t)
 {
 	t->phase = SL_T_CONNECTED;
 	log_connected(t);
+	sl_watch_flow(t);
 	sl_transport_tell(t, SL_EV_CONNECTED);
 	sl_timer_arm_by(&t->eng->wheel, &t->rtcp_timer, t->eng->now_us + 100 * SL_MS);
 	/* Who waits for a picture asks for it now: before, there was no way to. */
@@ -511,6 +518,7 @@ static void on_path(struct sl_transport *t, const struct sl_path *path)
 		return;
 	}
 	log_path(t, path);
+	sl_watch_pair(t);
 	/* Its check may have come before the answer, and no other soon. */
 	remember_path(t, path);
 	if (!t->path_us) {
@@ -557,6 +565,7 @@ static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
 		on_path(t, &ev->path);
 		return;
 	}
+	sl_watch_ice(t, ev->state);
 	switch (ev->state) {
 	case SL_ICE_FAILED:
 		ice_failed(t);
@@ -669,6 +678,7 @@ static struct sl_hs *new_hs(struct sl_transport *t, int64_t age_us)
 		free_hs(e, hs);
 		return NULL;
 	}
+	sl_watch_dtls(t, SL_CORE_DTLS_CONNECTING);
 	return hs;
 }
 
@@ -783,6 +793,7 @@ static void take_keys(struct sl_transport *t, struct sl_hs *hs)
 	t->dtls_done = true;
 	t->dtls_done_us = t->eng->now_us;
 	sl_stat_inc(&t->eng->stats, SL_STAT_dtls_handshakes);
+	sl_watch_dtls(t, SL_CORE_DTLS_CONNECTED);
 	sl_transport_connected(t);
 }
 

@@ -33,6 +33,7 @@ struct sim_conf {
 	uint32_t max_handshakes, max_packets, max_transports; /* 0: enough */
 	int64_t ice_timeout_us;				      /* 0: 15 s */
 	uint32_t max_video_bps;
+	bool watch;  /* every transport */
 	bool no_gso; /* each datagram leaves alone, unpadded */
 };
 
