@@ -81,8 +81,10 @@ $(B)/lib$1.a: $$(call objs,$$(call src,$1)) $$(MADE_$1)
 	@rm -f $$@
 	$$(AR) rcs $$@ $$^
 endef
+# Fakes of another module's tests.
+FAKES_kurento := tests/api/fake_core.c
 define unit
-$(B)/unit-$1: $$(call objs,$$(wildcard tests/$1/*.c)) $$(TESTLIB) $$(call libs,$1)
+$(B)/unit-$1: $$(call objs,$$(wildcard tests/$1/*.c) $$(FAKES_$1)) $$(TESTLIB) $$(call libs,$1)
 	$$(CC) $$(CFLAGS) $$^ -o $$@ $$(call links,$1) -lcmocka
 unit-$1: $(B)/unit-$1
 	$(B)/unit-$1

@@ -273,6 +273,7 @@ void kms_dot_get(struct kms_object *o, struct kms_call *call);
 void kms_dot_dump(struct kms_object *o, struct kms_call *call);
 extern const struct kms_impl kms_element_impl, kms_pass_through_impl, kms_hub_impl, kms_hub_port_impl,
 	kms_dispatcher_impl, kms_one_to_many_impl;
+extern const struct kms_impl kms_media_object_impl, kms_manager_impl, kms_pipeline_impl;
 
 /* ================= endpoints ================= */
 /* Every transport of core that is ours has a tag with this bit; the rest of it is the object's handle. */
@@ -347,9 +348,10 @@ SL_MUST_USE int kms_graph_init(struct kms *k);
 void kms_graph_fini(struct kms *k);
 
 /* All but connections and timers of the loop. rng is copied. SL_ENOMEM. */
-SL_MUST_USE int kms_new(const struct sl_config *conf, struct sl_core *core, const struct sl_rng *rng,
-			struct kms **out);
-void kms_free(struct kms *k);           /* takes NULL; all peers are gone */
+SL_MUST_USE int kms_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s *loop,
+			const struct sl_rng *rng, struct kms **out);
+/* Takes NULL. All peers are gone; handles of the loop close as it runs. */
+void kms_free(struct kms *k);
 /* Does what is due: deferred work, timers, collection. */
 void kms_tick(struct kms *k, int64_t now_us);
 /* When it is to be called next: SL_NEVER, or not before now. */
