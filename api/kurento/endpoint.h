@@ -22,8 +22,9 @@ enum kms_job_type { KMS_JOB_OFFER, KMS_JOB_ANSWER, KMS_JOB_ACCEPT };
 struct kms_job {
 	/* borrowed */
 	struct kms_endpoint *ep;        /* NULL: the endpoint is gone, and the call answered */
+	const struct kms_endpoint_ops *ops;
 	struct sl_core *core;
-	struct kms_call *call;          /* NULL with it */
+	struct kms_call *call;
 	/* owned */
 	struct sl_arena arena;          /* of all that hangs on remote and local */
 	/* state */
@@ -48,6 +49,8 @@ struct kms_endpoint_ops {
 	void (*job_over)(struct kms_job *job);
 	/* Core's event about a transport of its; endpoint.c has done its part. */
 	void (*event)(struct kms_endpoint *ep, const struct sl_core_event *ev);
+	/* No job is under way any more: what was put off for it can be done. May be NULL. */
+	void (*idle)(struct kms_endpoint *ep);
 	/* Our description as it is now, candidates included; NULL: ep->local as it was written. Free it with
 	 * sl_free(). SL_ENOMEM. */
 	int (*describe)(struct kms_endpoint *ep, char **text, size_t *len);
@@ -64,7 +67,7 @@ struct kms_track {
 	enum sl_codec codec;            /* publish: what comes; NONE before the first packet */
 	uint64_t digest;                /* of its conf: an m-line that says the same needs no new track */
 };
-enum { KMS_TRACKS_MAX = 2 * KMS_UNITS_MAX * SL_KIND_COUNT, KMS_JOBS_WAITING_MAX = 8, KMS_TRANSPORTS_MAX = 64 };
+enum { KMS_TRACKS_MAX = 2 * KMS_UNITS_MAX * SL_KIND_COUNT, KMS_JOBS_WAITING_MAX = 8 };
 
 enum kms_sdp_state {
 	KMS_SDP_NEW, KMS_SDP_OFFERED,   /* OFFERED: by us, without an answer */
@@ -75,9 +78,10 @@ enum kms_sdp_state {
 struct kms_bandwidth {
 	int32_t max_audio_recv, max_video_recv, min_video_recv, min_video_send, max_video_send;
 };
+enum { KMS_REMB_PARAMS = 8 };
 struct kms_remb {                       /* RembParams; kept for the client, core has an estimate of its own */
-	double value[8];
-	bool has[8];
+	double value[KMS_REMB_PARAMS];
+	bool has[KMS_REMB_PARAMS];
 };
 
 struct kms_endpoint {
@@ -91,11 +95,13 @@ struct kms_endpoint {
 		enum kms_job_type type;
 	} waiting[KMS_JOBS_WAITING_MAX];
 	size_t waiting_count;
+	struct kms_work next;           /* after a job */
 	struct kms_track tracks[KMS_TRACKS_MAX];
 	size_t track_count;
 	/* state */
 	enum kms_sdp_state sdp;
 	bool offered_by_us;             /* the first offer was ours */
+	char cname[17];                 /* of all that we send; "" not yet made */
 	uint64_t sdp_id, sdp_version;   /* of o= */
 	unsigned loop;                  /* of its transports */
 	bool looped;                    /* loop was chosen */
@@ -129,7 +135,7 @@ void kms_endpoint_send(struct kms_endpoint *ep, const struct sl_sdp_send *others
 /* The codecs that config allows, into SDP's form. */
 void kms_endpoint_codecs(const struct kms_endpoint *ep, uint8_t codecs[SL_CODEC_COUNT]);
 
-/* Ends the job: job->local becomes ep->local, job->text ep->remote, the state moves on, MediaSessionStarted is raised
+/* These end the job; what is behind `ep` may be gone afterwards. job->local becomes ep->local, job->text ep->remote, the state moves on, MediaSessionStarted is raised
  * when descriptions are agreed on, and the text is the call's value. */
 void kms_job_done(struct kms_job *job);
 void kms_job_fail(struct kms_job *job, enum kms_error code, const char *fmt, ...) SL_PRINTF(3, 4);
@@ -141,6 +147,18 @@ bool kms_job_replied(struct kms_job *job);
 
 /* A description as text from sl_zalloc(). SL_ENOMEM, SL_EFULL. */
 SL_MUST_USE int kms_sdp_text(const struct sl_sdp *sdp, char **text, size_t *len);
+
+/* ---- base_rtp.c ---- */
+void kms_get_max_audio_recv(struct kms_object *o, struct kms_call *call);
+void kms_set_max_audio_recv(struct kms_object *o, struct kms_call *call);
+void kms_get_max_video_recv(struct kms_object *o, struct kms_call *call);
+void kms_set_max_video_recv(struct kms_object *o, struct kms_call *call);
+void kms_get_min_video_recv(struct kms_object *o, struct kms_call *call);
+void kms_set_min_video_recv(struct kms_object *o, struct kms_call *call);
+void kms_get_min_video_send(struct kms_object *o, struct kms_call *call);
+void kms_set_min_video_send(struct kms_object *o, struct kms_call *call);
+void kms_get_max_video_send(struct kms_object *o, struct kms_call *call);
+void kms_set_max_video_send(struct kms_object *o, struct kms_call *call);
 
 /* stats.c: getStats of an endpoint; transports are those of its tracks, and those given. */
 void kms_stats_get(struct kms_object *o, struct kms_call *call);
