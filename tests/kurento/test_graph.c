@@ -224,7 +224,8 @@ static int begin(uint64_t seed)
 	w.pipeline.class = kms_class_find(SL_STR("MediaPipeline"));
 	sl_list_init(&w.pipeline.children);
 	sl_list_init(&w.k.pipelines);
-	uv_loop_init(&w.loop);
+	if (uv_loop_init(&w.loop) < 0)
+		return SL_ENOMEM;
 	w.k.loop = &w.loop;
 	DEFER(end_world, NULL);
 	return kms_graph_init(&w.k);
