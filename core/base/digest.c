@@ -4,6 +4,7 @@
  * one. */
 #include "core/base/digest.h"
 #include <mbedtls/md.h>
+#include <mbedtls/md5.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/sha1.h>
 #include <mbedtls/sha256.h>
@@ -36,6 +37,20 @@ int sl_digest(enum sl_digest d, const void *data, size_t len, uint8_t *out)
 	if (mbedtls_md(mbedtls_md_info_from_type(digests[d].type), data, len, out) != 0)
 		return SL_ENOMEM;
 	return SL_OK;
+}
+
+int sl_md5(const struct sl_piece *pieces, size_t n, uint8_t out[SL_MD5_LEN])
+{
+	mbedtls_md5_context ctx;
+	int err;
+
+	mbedtls_md5_init(&ctx);
+	err = mbedtls_md5_starts_ret(&ctx);
+	for (size_t i = 0; i < n; i++)
+		err |= mbedtls_md5_update_ret(&ctx, pieces[i].p, pieces[i].n);
+	err |= mbedtls_md5_finish_ret(&ctx, out);
+	mbedtls_md5_free(&ctx);
+	return err ? SL_ENOMEM : SL_OK;
 }
 
 enum { HMAC_BLOCK = 64 }; /* of SHA-1 and of SHA-256 */

@@ -4,7 +4,7 @@
 #define SL_DIGEST_H
 #include "core/base/base.h"
 
-enum { SL_SHA1_LEN = 20, SL_SHA256_LEN = 32, SL_DIGEST_MAX = 64 };
+enum { SL_MD5_LEN = 16, SL_SHA1_LEN = 20, SL_SHA256_LEN = 32, SL_DIGEST_MAX = 64 };
 enum sl_digest {
 	SL_DIGEST_SHA1, SL_DIGEST_SHA224, SL_DIGEST_SHA256, SL_DIGEST_SHA384, SL_DIGEST_SHA512,
 	SL_DIGEST_COUNT
@@ -18,6 +18,8 @@ struct sl_piece {               /* a digest's input may lie in several places */
 size_t sl_digest_len(enum sl_digest d);
 /* Name as RFC 8122 writes it: "sha-256". NULL for an unknown one. */
 const char *sl_digest_name(enum sl_digest d);
+/* For long-term STUN credentials only (RFC 8489 section 9.2.2). */
+SL_MUST_USE int sl_md5(const struct sl_piece *pieces, size_t n, uint8_t out[SL_MD5_LEN]);
 /* SL_ENOMEM is the only failure (the library allocates). out has room for sl_digest_len(). */
 SL_MUST_USE int sl_digest(enum sl_digest d, const void *data, size_t len, uint8_t *out);
 SL_MUST_USE int sl_hmac_sha1(const void *key, size_t key_len, const struct sl_piece *pieces,

@@ -120,3 +120,16 @@ TEST(constant_time_comparison_sees_any_one_bit)
 		b[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 }
+
+TEST(md5_gives_the_vectors_of_rfc_1321_and_the_key_of_rfc_8489)
+{
+	static const struct sl_piece abc[] = {{"a", 1}, {"", 0}, {"bc", 2}};
+	/* RFC 8489 section 9.2.2: user "user", realm "realm", password "pass". */
+	static const struct sl_piece user[] = {{"user:realm:", 11}, {"pass", 4}};
+	uint8_t out[SL_MD5_LEN];
+
+	TRY(sl_md5(abc, SL_COUNT(abc), out));
+	CHECK_STR(hex(out, sizeof(out)), "900150983cd24fb0d6963f7d28e17f72");
+	TRY(sl_md5(user, SL_COUNT(user), out));
+	CHECK_STR(hex(out, sizeof(out)), "8493fbc53ba582fb4c044c456bdc40eb");
+}
