@@ -10,11 +10,28 @@ struct attr {
 	bool (*read)(struct sl_rd *v, struct sl_stun *m); /* NULL: being there is all it says */
 };
 
-static bool read_username(struct sl_rd *v, struct sl_stun *m)
+static struct sl_str rest_of(struct sl_rd *v)
 {
 	size_t n = sl_rd_left(v);
 
-	m->username = sl_str((const char *)sl_rd_bytes(v, n), n);
+	return sl_str((const char *)sl_rd_bytes(v, n), n);
+}
+
+static bool read_username(struct sl_rd *v, struct sl_stun *m)
+{
+	m->username = rest_of(v);
+	return true;
+}
+
+static bool read_realm(struct sl_rd *v, struct sl_stun *m)
+{
+	m->realm = rest_of(v);
+	return true;
+}
+
+static bool read_nonce(struct sl_rd *v, struct sl_stun *m)
+{
+	m->nonce = rest_of(v);
 	return true;
 }
 
@@ -37,13 +54,14 @@ static bool read_error(struct sl_rd *v, struct sl_stun *m)
 	uint8_t rest = sl_rd8(v);
 
 	m->error_code = (uint16_t)(hundreds * 100 + rest);
+	m->reason = rest_of(v);
 	return hundreds >= 3 && hundreds <= 6 && rest < 100;
 }
 
 /*  0      8      16             31     RFC 8489 section 14.2
  *  | 0    | fam  | port ^ cookie |     fam 1: IPv4, 2: IPv6
  *  | address ^ (cookie, then transaction id)  */
-static bool read_mapped(struct sl_rd *v, struct sl_stun *m)
+static bool read_xored(struct sl_rd *v, const struct sl_stun *m, struct sl_addr *out)
 {
 	uint8_t mask[4 + SL_STUN_TID_LEN];
 	size_t n;
@@ -52,13 +70,61 @@ static bool read_mapped(struct sl_rd *v, struct sl_stun *m)
 	memcpy(mask + 4, m->tid, sizeof(m->tid));
 	sl_rd_skip(v, 1);
 	uint8_t family = sl_rd8(v);
-	m->mapped.port = sl_rd16(v) ^ (uint16_t)(STUN_COOKIE >> 16);
+	out->port = sl_rd16(v) ^ (uint16_t)(STUN_COOKIE >> 16);
 	n = sl_rd_left(v);
-	sl_rd_copy(v, m->mapped.ip, n);
+	sl_rd_copy(v, out->ip, n);
 	for (size_t i = 0; i < n; i++)
-		m->mapped.ip[i] ^= mask[i];
-	m->mapped.family = family == 1 ? 4 : 6;
+		out->ip[i] ^= mask[i];
+	out->family = family == 1 ? 4 : 6;
 	return (family == 1 && n == 4) || (family == 2 && n == 16);
+}
+
+static bool read_mapped(struct sl_rd *v, struct sl_stun *m)
+{
+	return read_xored(v, m, &m->mapped);
+}
+
+static bool read_relayed(struct sl_rd *v, struct sl_stun *m)
+{
+	return read_xored(v, m, &m->relayed);
+}
+
+static bool read_peer(struct sl_rd *v, struct sl_stun *m)
+{
+	return read_xored(v, m, &m->peer);
+}
+
+static bool read_channel(struct sl_rd *v, struct sl_stun *m)
+{
+	m->channel = sl_rd16(v);
+	return true;
+}
+
+static bool read_lifetime(struct sl_rd *v, struct sl_stun *m)
+{
+	m->lifetime_s = sl_rd32(v);
+	return true;
+}
+
+static bool read_payload(struct sl_rd *v, struct sl_stun *m)
+{
+	m->payload = rest_of(v);
+	return true;
+}
+
+static bool read_family(struct sl_rd *v, struct sl_stun *m)
+{
+	uint8_t family = sl_rd8(v);
+
+	m->family = family == 1 ? 4 : 6;
+	return family == 1 || family == 2;
+}
+
+/* RFC 8656 section 18.7: 17 is UDP. */
+static bool read_transport(struct sl_rd *v, struct sl_stun *m)
+{
+	(void)m;
+	return sl_rd8(v) == 17;
 }
 
 static const struct attr attrs[] = {
@@ -67,9 +133,9 @@ static const struct attr attrs[] = {
 	{0x0008, 20, 20, STUN_INTEGRITY, NULL},
 	{0x0009, 4, 1500, STUN_ERROR_CODE, read_error},
 	{0x000a, 0, 1500, STUN_UNKNOWN_ATTRS, NULL},
-	{0x0014, 0, 1500, STUN_OTHER, NULL}, /* REALM */
-	{0x0015, 0, 1500, STUN_OTHER, NULL}, /* NONCE */
-	{0x001c, 16, 32, STUN_OTHER, NULL},  /* MESSAGE-INTEGRITY-SHA256 */
+	{0x0014, 0, SL_TURN_REALM_MAX, STUN_REALM, read_realm},
+	{0x0015, 0, SL_TURN_NONCE_MAX, STUN_NONCE, read_nonce},
+	{0x001c, 16, 32, STUN_OTHER, NULL}, /* MESSAGE-INTEGRITY-SHA256 */
 	{0x0020, 8, 20, STUN_XOR_MAPPED, read_mapped},
 	{0x0024, 4, 4, STUN_PRIORITY, read_priority},
 	{0x0025, 0, 0, STUN_USE_CANDIDATE, NULL},
@@ -78,12 +144,30 @@ static const struct attr attrs[] = {
 	{0x802a, 8, 8, STUN_CONTROLLING, read_role},
 };
 
-static const struct attr *attr_of(uint16_t type)
+/* RFC 8656 section 18. */
+static const struct attr turn_attrs[] = {
+	{0x000c, 4, 4, STUN_CHANNEL, read_channel},
+	{0x000d, 4, 4, STUN_LIFETIME, read_lifetime},
+	{0x0012, 8, 20, STUN_PEER, read_peer},
+	{0x0013, 0, UINT16_MAX, STUN_DATA_ATTR, read_payload},
+	{0x0016, 8, 20, STUN_RELAYED, read_relayed},
+	{0x0017, 4, 4, STUN_FAMILY, read_family},
+	{0x0019, 4, 4, STUN_TRANSPORT, read_transport},
+};
+
+static const struct attr *find(const struct attr *table, size_t n, uint16_t type)
 {
-	for (size_t i = 0; i < SL_COUNT(attrs); i++)
-		if (attrs[i].type == type)
-			return &attrs[i];
+	for (size_t i = 0; i < n; i++)
+		if (table[i].type == type)
+			return &table[i];
 	return NULL;
+}
+
+static const struct attr *attr_of(uint16_t type, bool turn)
+{
+	const struct attr *a = find(attrs, SL_COUNT(attrs), type);
+
+	return a || !turn ? a : find(turn_attrs, SL_COUNT(turn_attrs), type);
 }
 
 /* RFC 8489 section 14.7: the header's length covers the attribute already, for it is the last one.
@@ -109,13 +193,13 @@ static void note_unknown(struct sl_stun *m, uint16_t type)
 		m->unknown[m->unknown_count++] = type;
 }
 
-static int read_attr(struct sl_rd *r, struct sl_stun *m)
+static int read_attr(struct sl_rd *r, struct sl_stun *m, bool turn)
 {
 	size_t at = m->len - sl_rd_left(r);
 	uint16_t type = sl_rd16(r);
 	uint16_t n = sl_rd16(r);
 	struct sl_rd v = sl_rd_sub(r, n);
-	const struct attr *a = attr_of(type);
+	const struct attr *a = attr_of(type, turn);
 
 	sl_rd_skip(r, (size_t)(4 - n % 4) % 4);
 	if (r->bad || !in_order(m, type))
@@ -154,7 +238,7 @@ static int read_header(struct sl_rd *r, struct sl_stun *m)
 	return SL_OK;
 }
 
-int stun_read(const uint8_t *data, size_t len, struct sl_stun *out)
+static int read_message(const uint8_t *data, size_t len, struct sl_stun *out, bool turn)
 {
 	struct sl_rd r = sl_rd(data, len);
 	int err, n = 0;
@@ -164,8 +248,18 @@ int stun_read(const uint8_t *data, size_t len, struct sl_stun *out)
 	out->len = len;
 	err = read_header(&r, out);
 	while (!err && sl_rd_left(&r) > 0)
-		err = ++n > STUN_ATTRS_MAX ? SL_EPARSE : read_attr(&r, out);
+		err = ++n > STUN_ATTRS_MAX ? SL_EPARSE : read_attr(&r, out, turn);
 	return err;
+}
+
+int stun_read(const uint8_t *data, size_t len, struct sl_stun *out)
+{
+	return read_message(data, len, out, false);
+}
+
+int stun_read_turn(const uint8_t *data, size_t len, struct sl_stun *out)
+{
+	return read_message(data, len, out, true);
 }
 
 int stun_check(const struct sl_stun *m, const void *key, size_t key_len)

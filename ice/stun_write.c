@@ -21,11 +21,26 @@ static void write_header(struct sl_wr *w, const struct sl_stun *m)
 	sl_wr_bytes(w, m->tid, sizeof(m->tid));
 }
 
+static void write_text(struct sl_wr *w, uint16_t type, struct sl_str s)
+{
+	write_type(w, type, s.n);
+	sl_wr_bytes(w, s.p, s.n);
+	sl_wr_zeros(w, (4 - s.n % 4) % 4);
+}
+
 static void write_username(struct sl_wr *w, const struct sl_stun *m)
 {
-	write_type(w, 0x0006, m->username.n);
-	sl_wr_bytes(w, m->username.p, m->username.n);
-	sl_wr_zeros(w, (4 - m->username.n % 4) % 4);
+	write_text(w, 0x0006, m->username);
+}
+
+static void write_realm(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_text(w, 0x0014, m->realm);
+}
+
+static void write_nonce(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_text(w, 0x0015, m->nonce);
 }
 
 static void write_priority(struct sl_wr *w, const struct sl_stun *m)
@@ -46,19 +61,68 @@ static void write_role(struct sl_wr *w, const struct sl_stun *m)
 	sl_wr64(w, m->tie_breaker);
 }
 
-static void write_mapped(struct sl_wr *w, const struct sl_stun *m)
+static void write_xored(struct sl_wr *w, uint16_t type, const struct sl_stun *m,
+			const struct sl_addr *addr)
 {
-	size_t n = m->mapped.family == 4 ? 4 : 16;
+	size_t n = addr->family == 4 ? 4 : 16;
 	uint8_t mask[4 + SL_STUN_TID_LEN];
 
 	sl_put32(mask, STUN_COOKIE);
 	memcpy(mask + 4, m->tid, sizeof(m->tid));
-	write_type(w, 0x0020, n + 4);
+	write_type(w, type, n + 4);
 	sl_wr8(w, 0);
 	sl_wr8(w, n == 4 ? 1 : 2);
-	sl_wr16(w, m->mapped.port ^ (uint16_t)(STUN_COOKIE >> 16));
+	sl_wr16(w, addr->port ^ (uint16_t)(STUN_COOKIE >> 16));
 	for (size_t i = 0; i < n; i++)
-		sl_wr8(w, m->mapped.ip[i] ^ mask[i]);
+		sl_wr8(w, addr->ip[i] ^ mask[i]);
+}
+
+static void write_mapped(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_xored(w, 0x0020, m, &m->mapped);
+}
+
+static void write_relayed(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_xored(w, 0x0016, m, &m->relayed);
+}
+
+static void write_peers(struct sl_wr *w, const struct sl_stun *m)
+{
+	for (size_t i = 0; i < m->peer_count; i++)
+		write_xored(w, 0x0012, m, &m->peers[i]);
+}
+
+static void write_channel(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_type(w, 0x000c, 4);
+	sl_wr16(w, m->channel);
+	sl_wr16(w, 0);
+}
+
+static void write_lifetime(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_type(w, 0x000d, 4);
+	sl_wr32(w, m->lifetime_s);
+}
+
+/* RFC 8656 section 18.7: 17 is UDP. */
+static void write_transport(struct sl_wr *w, const struct sl_stun *m)
+{
+	(void)m;
+	write_type(w, 0x0019, 4);
+	sl_wr32(w, UINT32_C(17) << 24);
+}
+
+static void write_family(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_type(w, 0x0017, 4);
+	sl_wr32(w, UINT32_C(1) << 24 << (m->family == 6));
+}
+
+static void write_payload(struct sl_wr *w, const struct sl_stun *m)
+{
+	write_text(w, 0x0013, m->payload);
 }
 
 /* Without a reason phrase: nobody reads it, and it makes the answer longer. */
@@ -85,7 +149,11 @@ static const struct {
 	{STUN_ERROR_CODE, write_error},	 {STUN_UNKNOWN_ATTRS, write_unknown},
 	{STUN_USERNAME, write_username}, {STUN_CONTROLLED | STUN_CONTROLLING, write_role},
 	{STUN_PRIORITY, write_priority}, {STUN_USE_CANDIDATE, write_use_candidate},
-	{STUN_XOR_MAPPED, write_mapped},
+	{STUN_XOR_MAPPED, write_mapped}, {STUN_REALM, write_realm},
+	{STUN_NONCE, write_nonce},	 {STUN_RELAYED, write_relayed},
+	{STUN_PEER, write_peers},	 {STUN_CHANNEL, write_channel},
+	{STUN_LIFETIME, write_lifetime}, {STUN_TRANSPORT, write_transport},
+	{STUN_FAMILY, write_family},	 {STUN_DATA_ATTR, write_payload},
 };
 
 /* The header's length field, as if `more` bytes of attributes followed. */
