@@ -44,20 +44,22 @@ struct sl_turn_conf {
 	const struct sl_rng *rng;       /* borrowed */
 };
 
-struct sl_turn_event {
-	enum {
-		SL_TURN_EV_ALLOCATED,   /* relayed, mapped */
-		SL_TURN_EV_FAILED,      /* no allocation: code, why */
-		SL_TURN_EV_LOST,        /* it was there and is gone: code, why */
-		SL_TURN_EV_REFUSED,     /* the server relays nothing to `peer`: code, why */
-		SL_TURN_EV_CLOSED       /* after sl_turn_close(): it is given back, or nobody
+enum sl_turn_event_type {
+	SL_TURN_EV_ALLOCATED,           /* relayed, mapped */
+	SL_TURN_EV_FAILED,              /* no allocation: code, why */
+	SL_TURN_EV_LOST,                /* it was there and is gone: code, why */
+	SL_TURN_EV_REFUSED,             /* the server relays nothing to `peer`: code, why */
+	SL_TURN_EV_CLOSED               /* after sl_turn_close(): it is given back, or nobody
 					 * answered */
-	} type;
+};
+struct sl_turn_event {
+	enum sl_turn_event_type type;
 	struct sl_addr relayed;
 	struct sl_addr mapped;          /* our address as the server sees it; family 0 unknown */
 	struct sl_addr peer;            /* port 0: any */
 	uint16_t code;                  /* STUN error code; 0: none, as for silence */
-	const char *why;                /* valid until the next call */
+	const char *why;                /* about the server: "no answer within 10 s"; valid until
+					 * the next call */
 };
 
 /* What a peer sent; it lies in the datagram that was given to sl_turn_recv(). */
@@ -85,7 +87,8 @@ int64_t sl_turn_deadline_us(const struct sl_turn *t);
 /* Asks for permission for the peer's IP address; nothing happens when it is there or under way, so
  * call it before each connectivity check, and pull before the check is sent. It is renewed every
  * four minutes while something is sent to the peer. SL_EFULL; SL_EUNSUPPORTED: another family than
- * the relayed address, or an address nobody has; SL_ESTATE: not allocated. */
+ * the relayed address, or an address nobody has; SL_EAUTH: the server has refused it;
+ * SL_ESTATE: not allocated. */
 int sl_turn_permit(struct sl_turn *t, const struct sl_addr *peer, int64_t now_us);
 /* The peer in use from now on: binds a channel to it, and permits it. Errors as above; then data
  * goes to it in Send indications, at a cost of 36 or 48 bytes. */

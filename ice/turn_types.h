@@ -9,14 +9,16 @@ struct sl_turn_perm { /* of an IP address: RFC 8656 section 9 */
 	int64_t renew_us;  /* when to ask (again) */
 	bool asked;	   /* in the request under way */
 	bool used;	   /* something was sent since it was asked for */
+	bool alone;	   /* to be asked for in a request of its own */
 	bool refused;
+	bool tell; /* that it was refused */
 };
 
 struct sl_turn_channel { /* RFC 8656 section 12; number 0x4000 + index */
 	struct sl_addr peer; /* family 0: never used */
 	int64_t until_us;    /* bound until; -1: not yet */
 	int64_t renew_us;
-	bool asked, refused;
+	bool asked, bound, refused;
 };
 
 struct sl_turn {
@@ -28,16 +30,17 @@ struct sl_turn {
 	uint8_t family;
 	uint32_t tid_tag;
 	/* state */
-	uint8_t state, told;
-	uint8_t stale; /* stale nonces in a row */
+	uint8_t state;	 /* enum turn_state */
+	uint8_t pending; /* bits of events to be told */
+	uint8_t stale;	 /* stale nonces in a row */
 	bool realm_known;
-	int8_t current;		      /* channel of the peer in use; -1 none */
-	int8_t refused;		      /* permission to tell of; -1 none */
-	uint16_t code, code_unsigned; /* of the server's latest error */
+	int8_t current;		/* channel of the peer in use; -1 none */
+	uint16_t code;		/* why it failed, was lost or was refused */
+	uint16_t code_unsigned; /* of an error that nobody has signed: a hint */
 	int64_t give_up_us;
-	int64_t until_us, renew_us; /* of the allocation */
+	int64_t renew_us; /* of the allocation */
 	struct sl_addr relayed, mapped;
-	struct sl_stun_tx tx[3]; /* enum turn_job in turn.c */
+	struct sl_stun_tx tx[3]; /* by enum turn_job */
 	struct sl_turn_perm perms[SL_TURN_PEERS];
 	struct sl_turn_channel channels[SL_TURN_CHANNELS];
 	uint8_t key[16]; /* RFC 8489 section 9.2.2 */
