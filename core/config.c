@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/config.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include <errno.h>
 #include <stdio.h>
 #include <yaml.h>
 
 enum { JWT_KEY_MIN = 16 };
-enum type { TEXT, NUMBER, SWITCH, LIST, SECONDS, MILLISECONDS };
+enum type { TEXT, NUMBER, SWITCH, LIST, SECONDS, MILLISECONDS, IP, IPV4, IPV6, TURN_URL };
 
 struct key {
 	const char *path;
@@ -100,6 +101,69 @@ static const struct key keys[] = {
 	 "2500000", "REMB to publishers without transport-cc; 0 for no cap; PATCH /v1/config"},
 	{"publish.cap", SWITCH, AT(publish.cap), 0, 0, "", "false",
 	 "send that cap to publishers with transport-cc too"},
+	{"kurento.conf", TEXT, AT(kurento.conf), 0, 0, "file", "/etc/kurento/kurento.conf.json",
+	 "Kurento's own configuration, read where it exists; empty for none"},
+	{"kurento.modules", TEXT, AT(kurento.modules), 0, 0, "directory", "",
+	 "its modules' files; empty: modules/ beside kurento.conf"},
+	{"kurento.path", TEXT, AT(kurento.path), 0, 0, "", "kurento",
+	 "where Kurento's clients connect: ws://host:8888/kurento"},
+	{"kurento.strict", SWITCH, AT(kurento.strict), 0, 0, "", "false",
+	 "refuse what Kurento refuses where more is possible, as a second offer"},
+	{"kurento.caps", SWITCH, AT(kurento.caps), 0, 0, "", "false",
+	 "begin with Kurento's default of 100 to 500 kbit/s for video that is sent"},
+	{"kurento.cache", SWITCH, AT(kurento.cache), 0, 0, "", "true",
+	 "keep answers for 20 s for clients that ask again"},
+	{"kurento.gc_s", SECONDS, AT(kurento.gc_us), 1, 86400, "s", "240",
+	 "how often sessions that nobody is connected to are looked for; two rounds end one"},
+	{"kurento.metadata", TEXT, AT(kurento.metadata), 0, 0, "JSON", "",
+	 "what getMetadata answers"},
+	{"kurento.stun", IP, AT(kurento.stun), 0, 0, "address", "", "STUN server of endpoints"},
+	{"kurento.stun_port", NUMBER, AT(kurento.stun_port), 1, 65535, "", "3478", "its port"},
+	{"kurento.turn", TURN_URL, AT(kurento.turn), 0, 0, "user:password@host:port", "",
+	 "TURN server of endpoints; ?transport=udp, tcp or tls may follow"},
+	{"kurento.external_ipv4", IPV4, AT(kurento.external_ipv4), 0, 0, "address", "",
+	 "told to peers in place of local IPv4 addresses (NAT)"},
+	{"kurento.external_ipv6", IPV6, AT(kurento.external_ipv6), 0, 0, "address", "",
+	 "told to peers in place of local IPv6 addresses"},
+	{"kurento.network_interfaces", LIST, AT(kurento.network_interfaces), 0, 0, "names", "",
+	 "network interfaces that endpoints use; empty for all"},
+	{"kurento.ice_tcp", SWITCH, AT(kurento.ice_tcp), 0, 0, "", "true",
+	 "TCP candidates of endpoints"},
+	{"kurento.min_port", NUMBER, AT(kurento.min_port), 1, 65535, "", "1024",
+	 "lowest port of sockets that belong to one endpoint"},
+	{"kurento.max_port", NUMBER, AT(kurento.max_port), 1, 65535, "", "65535", "highest one"},
+	{"kurento.cert_rsa", TEXT, AT(kurento.cert_rsa), 0, 0, "PEM file", "",
+	 "certificate and key of endpoints that ask for RSA; empty: made at start"},
+	{"kurento.cert_ecdsa", TEXT, AT(kurento.cert_ecdsa), 0, 0, "PEM file", "",
+	 "the same for ECDSA"},
+	{"kurento.dscp", NUMBER, AT(kurento.dscp), 0, 63, "", "0",
+	 "DSCP of what endpoints send that set none"},
+	{"kurento.mtu", NUMBER, AT(kurento.mtu), 296, 1500, "bytes", "1200",
+	 "longest packet of endpoints, from the RTP header on"},
+	{"kurento.encoder_bps", NUMBER, AT(kurento.encoder_bps), 0, 2147483647, "bit/s", "300000",
+	 "encoderBitrate of new elements"},
+	{"kurento.min_encoder_bps", NUMBER, AT(kurento.min_encoder_bps), 0, 2147483647, "bit/s",
+	 "0", "their minEncoderBitrate"},
+	{"kurento.max_encoder_bps", NUMBER, AT(kurento.max_encoder_bps), 0, 2147483647, "bit/s",
+	 "0", "their maxEncoderBitrate; 0 for no limit"},
+	{"kurento.exception_percent", NUMBER, AT(kurento.exception_percent), 0, 100, "%", "80",
+	 "share of the file limit past which nothing more is created; 0 for no check"},
+	{"kurento.max_sessions", NUMBER, AT(kurento.max_sessions), 1, 1000000, "", "10000",
+	 "sessions of Kurento's clients at a time"},
+	{"kurento.max_pipelines", NUMBER, AT(kurento.max_pipelines), 1, 1000000, "", "20000",
+	 "pipelines at a time"},
+	{"kurento.max_objects", NUMBER, AT(kurento.max_objects), 1, 10000000, "", "100000",
+	 "objects at a time"},
+	{"kurento.session_objects", NUMBER, AT(kurento.session_objects), 1, 10000000, "", "50000",
+	 "objects that one session may hold"},
+	{"kurento.session_subscriptions", NUMBER, AT(kurento.session_subscriptions), 1, 10000000,
+	 "", "100000", "subscriptions that one session may hold"},
+	{"kurento.session_creates_per_s", NUMBER, AT(kurento.session_creates_per_s), 1, 1000000, "",
+	 "1000", "objects that one session may create per second, ten seconds' worth at once"},
+	{"kurento.messages_per_s", NUMBER, AT(kurento.messages_per_s), 1, 1000000, "", "1000",
+	 "messages of one connection per second, ten seconds' worth at once"},
+	{"kurento.max_calls", NUMBER, AT(kurento.max_calls), 1, 10000000, "", "20000",
+	 "calls under way at a time"},
 	{"log.level", TEXT, AT(log.level), 0, 0, "", "info",
 	 "error, warn, info or debug, also by module: warn,ice=debug; PATCH /v1/config"},
 	{"log.format", TEXT, AT(log.format), 0, 0, "", "logfmt", "logfmt or json"},
@@ -201,21 +265,89 @@ static bool set_list(const struct key *k, struct sl_config *c, struct sl_str v, 
 	return true;
 }
 
+static bool set_text(const struct key *k, struct sl_config *c, struct sl_str v, char *why,
+		     size_t cap)
+{
+	if (sl_str_copy((char *)c + k->at, SL_CONFIG_TEXT_MAX, v))
+		return true;
+	sl_fmt(why, cap, "longer than %d characters; shorten it", SL_CONFIG_TEXT_MAX - 1);
+	return false;
+}
+
+static bool set_address(const struct key *k, struct sl_config *c, struct sl_str v, char *why,
+			size_t cap)
+{
+	static const char *const examples[] = {
+		[IP] = "192.0.2.1 or 2001:db8::1", [IPV4] = "192.0.2.1", [IPV6] = "2001:db8::1"};
+	struct sl_addr a;
+
+	if (v.n == 0 || (sl_addr_parse_ip(v, &a) == SL_OK && !sl_addr_is_any(&a) &&
+			 (k->type == IP || a.family == (k->type == IPV4 ? 4 : 6))))
+		return set_text(k, c, v, why, cap);
+	sl_fmt(why, cap, "\"%.*s\" is not possible; use an address as %s", SL_STR_ARG(v),
+	       examples[k->type]);
+	return false;
+}
+
+/* user:password@host:port, then nothing or ?transport=... The password may hold any character; so
+ * the last @ ends it. */
+static bool is_turn_url(struct sl_str v)
+{
+	static const char *const transports[] = {"", "transport=udp", "transport=tcp",
+						 "transport=tls"};
+	const char *at = memrchr(v.p, '@', v.n);
+	const char *colon = memchr(v.p, ':', v.n);
+	struct sl_str host;
+	struct sl_str after;
+	const char *last;
+	uint32_t port;
+
+	if (!at || !colon || colon >= at || colon == v.p)
+		return false;
+	after = sl_str(at + 1, v.n - (size_t)(at + 1 - v.p));
+	host = sl_str_cut(&after, '?');
+	last = memrchr(host.p, ':', host.n);
+	if (!last || last == host.p ||
+	    !sl_str_u32(sl_str(last + 1, host.n - (size_t)(last + 1 - host.p)), 65535, &port) ||
+	    port == 0)
+		return false;
+	for (size_t i = 0; i < SL_COUNT(transports); i++)
+		if (sl_str_eq(after, sl_str_z(transports[i])))
+			return true;
+	return false;
+}
+
+/* What is wrong with it is not repeated: there is a password in it. */
+static bool set_turn_url(const struct key *k, struct sl_config *c, struct sl_str v, char *why,
+			 size_t cap)
+{
+	if (v.n == 0 || is_turn_url(v))
+		return set_text(k, c, v, why, cap);
+	sl_fmt(why, cap,
+	       "not possible; use user:password@192.0.2.1:3478?transport=udp (or tcp, tls)");
+	return false;
+}
+
 static bool set(const struct key *k, struct sl_config *c, struct sl_str v, char *why, size_t cap)
 {
-	switch (k->type) {
-	case SWITCH:
-		return set_switch(k, c, v, why, cap);
-	case LIST:
-		return set_list(k, c, v, why, cap);
-	case TEXT:
-		if (sl_str_copy((char *)c + k->at, SL_CONFIG_TEXT_MAX, v))
-			return true;
-		sl_fmt(why, cap, "longer than %d characters; shorten it", SL_CONFIG_TEXT_MAX - 1);
-		return false;
-	default:
-		return set_number(k, c, v, why, cap);
-	}
+	static bool (*const setters[])(const struct key *, struct sl_config *, struct sl_str,
+				       char *, size_t) = {
+		[TEXT] = set_text,	   [NUMBER] = set_number,  [SWITCH] = set_switch,
+		[LIST] = set_list,	   [SECONDS] = set_number, [MILLISECONDS] = set_number,
+		[IP] = set_address,	   [IPV4] = set_address,   [IPV6] = set_address,
+		[TURN_URL] = set_turn_url,
+	};
+
+	return setters[k->type](k, c, v, why, cap);
+}
+
+bool sl_config_set(struct sl_config *c, const char *key, struct sl_str value, char *why,
+		   size_t why_cap)
+{
+	const struct key *k = find(key, strlen(key));
+
+	SL_ASSERT(k);
+	return set(k, c, value, why, why_cap);
 }
 
 void sl_config_defaults(struct sl_config *c)
@@ -611,8 +743,38 @@ static int walk(struct sl_config *c, int argc, char **argv, struct scan *s,
 	return SL_OK;
 }
 
-int sl_config_load(struct sl_config *c, int argc, char **argv, char *const *env,
-		   enum sl_config_action *action, struct sl_config_error *e)
+/* File, environment and flags over what is in *c. */
+static int read_ours(struct sl_config *c, int argc, char **argv, char *const *env, struct scan *s,
+		     struct sl_config_error *e)
+{
+	int err = s->file ? sl_config_file(c, s->file, e) : SL_OK;
+
+	if (!err)
+		err = sl_config_env(c, env, e);
+	if (!err)
+		err = walk(c, argc, argv, s, e);
+	return err;
+}
+
+/* The defaults, with what lies between them and our own settings. */
+static int read_below(struct sl_config *c, char *const *env, const struct sl_config_below *below,
+		      struct sl_config_error *e)
+{
+	struct sl_config *wanted = sl_zalloc(sizeof(*wanted));
+	int err = SL_ENOMEM;
+
+	if (wanted) {
+		*wanted = *c;
+		sl_config_defaults(c);
+		err = below->read(below->arg, wanted, env, c, e);
+	}
+	sl_free(wanted);
+	return err;
+}
+
+int sl_config_load_over(struct sl_config *c, int argc, char **argv, char *const *env,
+			const struct sl_config_below *below, enum sl_config_action *action,
+			struct sl_config_error *e)
 {
 	struct scan s = {0};
 	int err;
@@ -623,13 +785,18 @@ int sl_config_load(struct sl_config *c, int argc, char **argv, char *const *env,
 	*action = s.action;
 	if (err || s.action != SL_CONFIG_RUN)
 		return err;
-	if (s.file)
-		err = sl_config_file(c, s.file, e);
-	if (!err)
-		err = sl_config_env(c, env, e);
-	if (!err)
-		err = walk(c, argc, argv, &s, e);
+	err = read_ours(c, argc, argv, env, &s, e);
+	if (!err && below)
+		err = read_below(c, env, below, e);
+	if (!err && below)
+		err = read_ours(c, argc, argv, env, &s, e);
 	return err ? err : sl_config_check(c, e);
+}
+
+int sl_config_load(struct sl_config *c, int argc, char **argv, char *const *env,
+		   enum sl_config_action *action, struct sl_config_error *e)
+{
+	return sl_config_load_over(c, argc, argv, env, NULL, action, e);
 }
 
 /* ---- rules between keys ---- */
@@ -682,6 +849,21 @@ static int check_addresses(const struct sl_config *c, struct sl_config_error *e)
 	return SL_OK;
 }
 
+static int check_kurento(const struct sl_config *c, struct sl_config_error *e)
+{
+	const char *path = c->kurento.path;
+
+	if (path[0] == '/' || !path[0] ||
+	    path[strspn(path, "abcdefghijklmnopqrstuvwxyz"
+			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			      "0123456789-._~/")])
+		return refuse(e, "kurento.path: letters, digits, -._~ and / between them are "
+				 "possible; write kurento");
+	if (c->kurento.min_port > c->kurento.max_port)
+		return refuse(e, "kurento.min_port is above kurento.max_port; exchange them");
+	return SL_OK;
+}
+
 int sl_config_check(const struct sl_config *c, struct sl_config_error *e)
 {
 	struct sl_addr bind;
@@ -704,7 +886,7 @@ int sl_config_check(const struct sl_config *c, struct sl_config_error *e)
 		return refuse(e, "srtp.transform: use auto, mb, soft or libsrtp");
 	if (strcmp(c->log.format, "logfmt") != 0 && strcmp(c->log.format, "json") != 0)
 		return refuse(e, "log.format: use logfmt or json");
-	return check_addresses(c, e);
+	return check_kurento(c, e) ? SL_EPARSE : check_addresses(c, e);
 }
 
 /* ---- help ---- */
@@ -733,11 +915,13 @@ static void reference_range(struct sl_buf *out, const struct key *k)
 	case LIST:
 		sl_buf_fmt(out, "list%s%s", *k->unit ? " of " : "", k->unit);
 		return;
-	case TEXT:
-		sl_buf_z(out, *k->unit ? k->unit : "text");
+	case NUMBER:
+	case SECONDS:
+	case MILLISECONDS:
+		sl_buf_fmt(out, "%u to %u%s%s", k->min, k->max, *k->unit ? " " : "", k->unit);
 		return;
 	default:
-		sl_buf_fmt(out, "%u to %u%s%s", k->min, k->max, *k->unit ? " " : "", k->unit);
+		sl_buf_z(out, *k->unit ? k->unit : "text");
 	}
 }
 

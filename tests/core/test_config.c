@@ -81,6 +81,63 @@ static const struct row {
 	{"publish.max_video_bps", "PUBLISH_MAX_VIDEO_BPS", NUMBER, AT(publish.max_video_bps),
 	 2500000, "0", 0, "-1", "1000000001"},
 	{"publish.cap", "PUBLISH_CAP", SWITCH, AT(publish.cap), 0, "1", 1, NULL, NULL},
+	{"kurento.conf", "KURENTO_CONF", TEXT, AT(kurento.conf), 0, "/k.json", 0, NULL, NULL},
+	{"kurento.modules", "KURENTO_MODULES", TEXT, AT(kurento.modules), 0, "/m", 0, NULL, NULL},
+	{"kurento.path", "KURENTO_PATH", TEXT, AT(kurento.path), 0, "media/kms", 0, NULL, NULL},
+	{"kurento.strict", "KURENTO_STRICT", SWITCH, AT(kurento.strict), 0, "on", 1, NULL, NULL},
+	{"kurento.caps", "KURENTO_CAPS", SWITCH, AT(kurento.caps), 0, "on", 1, NULL, NULL},
+	{"kurento.cache", "KURENTO_CACHE", SWITCH, AT(kurento.cache), 1, "off", 0, NULL, NULL},
+	{"kurento.gc_s", "KURENTO_GC_S", TIME, AT(kurento.gc_us), 240 * SL_SEC, "1", SL_SEC, "0",
+	 "86401"},
+	{"kurento.metadata", "KURENTO_METADATA", TEXT, AT(kurento.metadata), 0, "{}", 0, NULL,
+	 NULL},
+	{"kurento.stun", "KURENTO_STUN", TEXT, AT(kurento.stun), 0, "2001:db8::1", 0, NULL, NULL},
+	{"kurento.stun_port", "KURENTO_STUN_PORT", NUMBER, AT(kurento.stun_port), 3478, "1", 1, "0",
+	 "65536"},
+	{"kurento.turn", "KURENTO_TURN", TEXT, AT(kurento.turn), 0,
+	 "u:p:@/@192.0.2.1:3478?transport=tls", 0, NULL, NULL},
+	{"kurento.external_ipv4", "KURENTO_EXTERNAL_IPV4", TEXT, AT(kurento.external_ipv4), 0,
+	 "192.0.2.1", 0, NULL, NULL},
+	{"kurento.external_ipv6", "KURENTO_EXTERNAL_IPV6", TEXT, AT(kurento.external_ipv6), 0,
+	 "2001:db8::1", 0, NULL, NULL},
+	{"kurento.network_interfaces", "KURENTO_NETWORK_INTERFACES", LIST,
+	 AT(kurento.network_interfaces), 0, "eth0", 1, NULL, NULL},
+	{"kurento.ice_tcp", "KURENTO_ICE_TCP", SWITCH, AT(kurento.ice_tcp), 1, "off", 0, NULL,
+	 NULL},
+	{"kurento.min_port", "KURENTO_MIN_PORT", NUMBER, AT(kurento.min_port), 1024, "1", 1, "0",
+	 "65536"},
+	{"kurento.max_port", "KURENTO_MAX_PORT", NUMBER, AT(kurento.max_port), 65535, "2000", 2000,
+	 "0", "65536"},
+	{"kurento.cert_rsa", "KURENTO_CERT_RSA", TEXT, AT(kurento.cert_rsa), 0, "r.pem", 0, NULL,
+	 NULL},
+	{"kurento.cert_ecdsa", "KURENTO_CERT_ECDSA", TEXT, AT(kurento.cert_ecdsa), 0, "e.pem", 0,
+	 NULL, NULL},
+	{"kurento.dscp", "KURENTO_DSCP", NUMBER, AT(kurento.dscp), 0, "63", 63, "-1", "64"},
+	{"kurento.mtu", "KURENTO_MTU", NUMBER, AT(kurento.mtu), 1200, "296", 296, "295", "1501"},
+	{"kurento.encoder_bps", "KURENTO_ENCODER_BPS", NUMBER, AT(kurento.encoder_bps), 300000, "7",
+	 7, "-1", "2147483648"},
+	{"kurento.min_encoder_bps", "KURENTO_MIN_ENCODER_BPS", NUMBER, AT(kurento.min_encoder_bps),
+	 0, "7", 7, "-1", "2147483648"},
+	{"kurento.max_encoder_bps", "KURENTO_MAX_ENCODER_BPS", NUMBER, AT(kurento.max_encoder_bps),
+	 0, "7", 7, "-1", "2147483648"},
+	{"kurento.exception_percent", "KURENTO_EXCEPTION_PERCENT", NUMBER,
+	 AT(kurento.exception_percent), 80, "0", 0, "-1", "101"},
+	{"kurento.max_sessions", "KURENTO_MAX_SESSIONS", NUMBER, AT(kurento.max_sessions), 10000,
+	 "1", 1, "0", "1000001"},
+	{"kurento.max_pipelines", "KURENTO_MAX_PIPELINES", NUMBER, AT(kurento.max_pipelines), 20000,
+	 "1", 1, "0", "1000001"},
+	{"kurento.max_objects", "KURENTO_MAX_OBJECTS", NUMBER, AT(kurento.max_objects), 100000, "1",
+	 1, "0", "10000001"},
+	{"kurento.session_objects", "KURENTO_SESSION_OBJECTS", NUMBER, AT(kurento.session_objects),
+	 50000, "1", 1, "0", "10000001"},
+	{"kurento.session_subscriptions", "KURENTO_SESSION_SUBSCRIPTIONS", NUMBER,
+	 AT(kurento.session_subscriptions), 100000, "1", 1, "0", "10000001"},
+	{"kurento.session_creates_per_s", "KURENTO_SESSION_CREATES_PER_S", NUMBER,
+	 AT(kurento.session_creates_per_s), 1000, "1", 1, "0", "1000001"},
+	{"kurento.messages_per_s", "KURENTO_MESSAGES_PER_S", NUMBER, AT(kurento.messages_per_s),
+	 1000, "1", 1, "0", "1000001"},
+	{"kurento.max_calls", "KURENTO_MAX_CALLS", NUMBER, AT(kurento.max_calls), 20000, "1", 1,
+	 "0", "10000001"},
 	{"log.level", "LOG_LEVEL", TEXT, AT(log.level), 0, "warn,ice=debug", 0, NULL, NULL},
 	{"log.format", "LOG_FORMAT", TEXT, AT(log.format), 0, "json", 0, NULL, NULL},
 	{"loops", "LOOPS", NUMBER, AT(loops), 0, "64", 64, "-1", "65"},
@@ -93,6 +150,8 @@ static const struct {
 	const char *path, *def;
 } texts[] = {{"http.bind", "127.0.0.1"},
 	     {"srtp.transform", "auto"},
+	     {"kurento.conf", "/etc/kurento/kurento.conf.json"},
+	     {"kurento.path", "kurento"},
 	     {"log.level", "info"},
 	     {"log.format", "logfmt"}};
 
@@ -105,6 +164,7 @@ static char file[64];
 static void remove_file(void *arg)
 {
 	unlink(arg);
+	file[0] = '\0';
 }
 
 static void write_file(const char *text, size_t n)
@@ -112,10 +172,14 @@ static void write_file(const char *text, size_t n)
 	FILE *f;
 	int fd;
 
+	/* One file at a time. */
+	if (file[0])
+		unlink(file);
+	else
+		sl_test_defer(remove_file, file);
 	sl_fmt(file, sizeof(file), "/tmp/sluice-test-XXXXXX");
 	fd = mkstemp(file);
 	CHECK(fd >= 0);
-	sl_test_defer(remove_file, file);
 	f = fdopen(fd, "w");
 	if (!f && sl_test_oom_fired())
 		sl_test_oom_stop();
@@ -399,6 +463,123 @@ TEST(config_text_has_a_longest_length)
 	CHECK_EQ(sl_config_env(&conf, env, &error), SL_EPARSE);
 	CHECK_STR(error.text,
 		  "environment: SLUICE_HTTP_TOKEN: longer than 511 characters; shorten it");
+}
+
+TEST(config_refuses_addresses_that_are_none_or_of_the_other_family)
+{
+	static const struct {
+		const char *flag, *want;
+	} cases[] = {
+		{"--kurento.stun=stun.example",
+		 "--kurento.stun: \"stun.example\" is not possible; use an "
+		 "address as 192.0.2.1 or 2001:db8::1"},
+		{"--kurento.stun=0.0.0.0",
+		 "--kurento.stun: \"0.0.0.0\" is not possible; use an address as "
+		 "192.0.2.1 or 2001:db8::1"},
+		{"--kurento.external_ipv4=2001:db8::1",
+		 "--kurento.external_ipv4: \"2001:db8::1\" is not possible; use an address as "
+		 "192.0.2.1"},
+		{"--kurento.external_ipv6=192.0.2.1",
+		 "--kurento.external_ipv6: \"192.0.2.1\" is not possible; use an address as "
+		 "2001:db8::1"},
+	};
+
+	for (size_t i = 0; i < SL_COUNT(cases); i++) {
+		const char *const args[] = {cases[i].flag, NULL};
+
+		CHECK_EQ(load(args, NULL), SL_EPARSE);
+		CHECK_STR(error.text, cases[i].want);
+	}
+}
+
+TEST(config_takes_turn_servers_and_never_repeats_a_wrong_one)
+{
+	static const struct {
+		const char *value;
+		bool good;
+	} cases[] = {
+		{"", true},
+		{"u:p@192.0.2.1:3478", true},
+		{"u:p@turn.example:5349?transport=tls", true},
+		{"u:p@[2001:db8::1]:3478?transport=tcp", true},
+		{"u:a@b:c@192.0.2.1:3478?transport=udp", true},
+		{"u:@192.0.2.1:3478", true},
+		{"secret@192.0.2.1:3478", false},
+		{":secret@192.0.2.1:3478", false},
+		{"u:secret@192.0.2.1", false},
+		{"u:secret@:3478", false},
+		{"u:secret@192.0.2.1:0", false},
+		{"u:secret@192.0.2.1:65536", false},
+		{"u:secret@192.0.2.1:3478?transport=sctp", false},
+		{"u:secret@192.0.2.1:3478?", true},
+		{"turn:192.0.2.1:3478", false},
+	};
+
+	for (size_t i = 0; i < SL_COUNT(cases); i++) {
+		char flag[100];
+		const char *const args[] = {flag, NULL};
+
+		sl_fmt(flag, sizeof(flag), "--kurento.turn=%s", cases[i].value);
+		CHECK_EQ(load(args, NULL), cases[i].good ? SL_OK : SL_EPARSE);
+		CHECK_STR(conf.kurento.turn, cases[i].good ? cases[i].value : "");
+		CHECK(!strstr(error.text, "secret"));
+	}
+}
+
+TEST(config_refuses_a_path_of_kurento_that_no_url_has)
+{
+	static const char *const wrong[] = {"--kurento.path=", "--kurento.path=/kurento",
+					    "--kurento.path=a b", "--kurento.path=a?b"};
+
+	for (size_t i = 0; i < SL_COUNT(wrong); i++) {
+		const char *const args[] = {wrong[i], NULL};
+
+		CHECK_EQ(load(args, NULL), SL_EPARSE);
+		CHECK(strstr(error.text, "; write kurento"));
+	}
+}
+
+/* Stands for another program's settings. */
+static int below(void *arg, const struct sl_config *wanted, char *const *env, struct sl_config *c,
+		 struct sl_config_error *e)
+{
+	char why[256];
+
+	(void)env;
+	CHECK_STR(wanted->kurento.conf, "/elsewhere");
+	CHECK_EQ(c->http.port, 8888);
+	CHECK(!c->kurento.conf[0] || strcmp(c->kurento.conf, "/elsewhere") != 0);
+	CHECK(sl_config_set(c, "http.port", SL_STR("1111"), why, sizeof(why)));
+	CHECK(sl_config_set(c, "loops", SL_STR("3"), why, sizeof(why)));
+	if (sl_config_set(c, "kurento.mtu", sl_str_z(arg), why, sizeof(why)))
+		return SL_OK;
+	sl_fmt(e->text, sizeof(e->text), "there: %s", why);
+	return SL_EPARSE;
+}
+
+TEST(config_of_another_program_lies_between_the_defaults_and_ours)
+{
+	char one[] = "SLUICE_LOOPS=4";
+	char *env[] = {one, NULL};
+	char *argv[] = {(char *)(uintptr_t) "sluice",
+			(char *)(uintptr_t) "--kurento.conf=/elsewhere", NULL};
+	struct sl_config_below other = {below, (char *)(uintptr_t) "1400"};
+	enum sl_config_action action;
+
+	TRY(sl_config_load_over(&conf, 2, argv, env, &other, &action, &error));
+	CHECK_EQ(conf.http.port, 1111);
+	CHECK_EQ(conf.loops, 4);
+	CHECK_EQ(conf.kurento.mtu, 1400);
+	CHECK_STR(conf.kurento.conf, "/elsewhere");
+	other.arg = (char *)(uintptr_t) "9";
+	{
+		int err = sl_config_load_over(&conf, 2, argv, env, &other, &action, &error);
+
+		if (err == SL_ENOMEM)
+			TRY(err);
+		CHECK_EQ(err, SL_EPARSE);
+	}
+	CHECK_STR(error.text, "there: \"9\" is not possible; use a whole number from 296 to 1500");
 }
 
 /* ---- files ---- */
