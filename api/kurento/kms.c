@@ -175,6 +175,7 @@ void kms_free(struct kms *k)
 	k->freeing = true;
 	kms_rpc_fini(k);
 	kms_objects_fini(k);
+	kms_endpoints_fini(k);
 	kms_graph_fini(k);
 	sl_free(k);
 }

@@ -326,6 +326,7 @@ struct kms {
 	/* owned */
 	struct kms_set set;
 	struct sl_list works, timers;
+	struct sl_list closing;         /* endpoint.c: transports that a busy loop has still to be told to close */
 	int64_t now_us;                 /* of this turn */
 	void (*wake)(struct kms *k);    /* there is something to do earlier than kms_next_us() said; may be NULL */
 	struct kms_socket *socket;      /* socket.c */
@@ -346,6 +347,7 @@ SL_MUST_USE int kms_objects_init(struct kms *k);
 void kms_objects_fini(struct kms *k);
 SL_MUST_USE int kms_graph_init(struct kms *k);
 void kms_graph_fini(struct kms *k);
+void kms_endpoints_fini(struct kms *k);
 
 /* All but connections and timers of the loop. rng is copied. SL_ENOMEM. */
 SL_MUST_USE int kms_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s *loop,

@@ -259,6 +259,39 @@ int sl_core_set_cap(struct sl_core *core, uint64_t publisher, uint32_t bps, sl_r
 	return reply(core, (struct sl_reply){0}, fn, arg);
 }
 
+int sl_core_set_limits(struct sl_core *core, uint64_t track, const struct sl_track_limits *limits,
+		       sl_reply_fn *fn, void *arg)
+{
+	if (refused(core))
+		return core->refuse;
+	if (core->limit_count < SL_COUNT(core->limits)) {
+		core->limits[core->limit_count].track = track;
+		core->limits[core->limit_count++].limits = *limits;
+	}
+	return reply(core, (struct sl_reply){.err = SL_OK}, fn, arg);
+}
+
+int sl_core_keyframe(struct sl_core *core, uint64_t track, sl_reply_fn *fn, void *arg)
+{
+	(void)track;
+	if (refused(core))
+		return core->refuse;
+	core->keyframes++;
+	return reply(core, (struct sl_reply){.err = SL_OK}, fn, arg);
+}
+
+int sl_core_gather(struct sl_core *core, uint64_t transport, const struct sl_gather_conf *conf,
+		   sl_reply_fn *fn, void *arg)
+{
+	struct sl_reply r = {.err = find(core, transport) ? SL_OK : SL_ENOTFOUND};
+
+	if (refused(core))
+		return core->refuse;
+	core->gathers++;
+	core->gathered = *conf;
+	return reply(core, r, fn, arg);
+}
+
 int sl_core_stats_of(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg)
 {
 	struct fake_transport *t = find(core, transport);

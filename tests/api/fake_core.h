@@ -49,6 +49,14 @@ struct sl_core {
 		bool paused;
 		uint32_t bps;
 	} pauses[64], caps[64];         /* what was said, in order, as long as there is room */
+	struct {
+		uint64_t track;
+		struct sl_track_limits limits;
+	} limits[64];
+	size_t limit_count;
+	unsigned keyframes;             /* asked for */
+	struct sl_gather_conf gathered; /* the last one */
+	unsigned gathers;
 	size_t pause_count, cap_count;
 	struct sl_transport_stats stats_reply;  /* what sl_core_stats_of() says */
 	struct fake_reply replies[FAKE_REPLIES];
