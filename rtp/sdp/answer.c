@@ -183,9 +183,9 @@ static bool mode_ok(const struct sl_sdp_codec *c)
 	       sl_str_eq(mode, SL_STR("1"));
 }
 
-static bool takes_media(const struct answering *a, const struct sl_sdp_codec *c)
+static bool takes_media(const uint8_t *allowed, const struct sl_sdp_codec *c)
 {
-	return is_media[c->codec] && a->ours->codecs[c->codec] && pt_ok(c->pt) && mode_ok(c);
+	return is_media[c->codec] && allowed[c->codec] && pt_ok(c->pt) && mode_ok(c);
 }
 
 struct choice {
@@ -248,13 +248,13 @@ static bool takes_helper(const struct choice *ch, const struct sl_sdp_codec *c)
 }
 
 /* Two rounds: what carries media, then what goes with it. Returns how many carry media. */
-static size_t choose(const struct answering *a, struct choice *ch)
+static size_t choose(const uint8_t *allowed, struct choice *ch)
 {
 	bool helper[SL_SDP_CODECS_MAX] = {false};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ch->m->codec_count; i++) {
-		ch->keep[i] = takes_media(a, &ch->m->codecs[i]);
+		ch->keep[i] = takes_media(allowed, &ch->m->codecs[i]);
 		n += ch->keep[i];
 	}
 	for (size_t i = 0; i < ch->m->codec_count; i++)
@@ -272,21 +272,32 @@ static bool is_kept_pt(const struct choice *ch, uint8_t pt)
 	return false;
 }
 
-static void put_codecs(struct answering *a, struct sl_sdp_media *m, const struct choice *ch,
-		       bool twcc)
+static void put_codecs(struct sl_sdp_media *m, const struct choice *ch, uint8_t fb,
+		       struct sl_arena *arena)
 {
-	m->codecs = sl_arena_alloc(a->arena, ch->m->codec_count * sizeof(*m->codecs));
+	m->codecs = sl_arena_alloc(arena, ch->m->codec_count * sizeof(*m->codecs));
 	for (size_t i = 0; i < ch->m->codec_count && m->codecs; i++) {
 		struct sl_sdp_codec *c = &m->codecs[m->codec_count];
 
 		if (!ch->keep[i])
 			continue;
 		*c = ch->m->codecs[i];
-		c->fb &= (uint8_t)(twcc ? FB_OURS : FB_OURS & ~SL_FB_TWCC);
+		c->fb &= fb;
 		if (c->rtx_pt && !is_kept_pt(ch, c->rtx_pt))
 			c->rtx_pt = 0;
 		m->codec_count++;
 	}
+}
+
+size_t sdp_common_codecs(struct sl_sdp_media *m, const struct sl_sdp_media *offered,
+			 const uint8_t *allowed, uint8_t fb, struct sl_arena *arena)
+{
+	struct choice ch = {.m = offered};
+	size_t n = choose(allowed, &ch);
+
+	if (n > 0)
+		put_codecs(m, &ch, fb, arena);
+	return n;
 }
 
 /* ---- header extensions ---- */
@@ -421,7 +432,7 @@ static enum sl_sdp_dir dir_for(const struct answering *a, enum sl_sdp_dir offere
 }
 
 /* RFC 3264 section 6: one m-line per m-line, a refused one with port 0. */
-static void put_refused(struct sl_sdp_media *m, const struct sl_sdp_media *offered)
+void sdp_refuse(struct sl_sdp_media *m, const struct sl_sdp_media *offered)
 {
 	m->kind = offered->kind;
 	m->kind_text = offered->kind_text;
@@ -439,8 +450,8 @@ static const char *answer_media(struct answering *a, size_t i)
 	struct choice ch = {.m = offered};
 	const char *why = refusal(a, offered);
 
-	put_refused(m, offered);
-	if (!why && choose(a, &ch) == 0)
+	sdp_refuse(m, offered);
+	if (!why && choose(a->ours->codecs, &ch) == 0)
 		why = "no codec in common";
 	if (why)
 		return why;
@@ -449,7 +460,7 @@ static const char *answer_media(struct answering *a, size_t i)
 	m->dir = dir_for(a, offered->dir);
 	m->rtcp_rsize = offered->rtcp_rsize;
 	m->ext_mixed = offered->ext_mixed;
-	put_codecs(a, m, &ch, put_exts(a, m, offered));
+	put_codecs(m, &ch, put_exts(a, m, offered) ? FB_OURS : FB_OURS & ~SL_FB_TWCC, a->arena);
 	if (sl_sdp_receives(m->dir))
 		m->bandwidth_as_kbps = a->ours->as_kbps[sdp_kind(m->kind)];
 	if (sl_sdp_sends(m->dir) && a->send)

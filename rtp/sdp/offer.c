@@ -98,20 +98,23 @@ static void add_events(struct sl_sdp_media *m, const uint8_t *allowed)
 	}
 }
 
-static void put_codecs(struct sl_sdp_media *m, enum sl_kind kind, const uint8_t *allowed,
-		       struct sl_arena *arena)
+void sdp_offer_codecs(struct sl_sdp_media *m, enum sl_kind kind, const uint8_t *allowed, uint8_t fb,
+		      struct sl_arena *arena)
 {
+	bool plain = !(fb & SL_FB_TWCC);
+
 	m->codecs = sl_arena_alloc(arena, (2 * SL_COUNT(formats) + 2) * sizeof(*m->codecs));
 	for (size_t i = 0; i < SL_COUNT(formats) && m->codecs; i++) {
 		const struct format *f = &formats[i];
 		struct sl_sdp_codec *c;
 
-		if (sl_codec_info(f->codec)->kind != kind || !allowed[f->needs])
+		if (sl_codec_info(f->codec)->kind != kind || !allowed[f->needs] ||
+		    (plain && f->codec == SL_RED_AUDIO))
 			continue;
 		c = add_codec(m, f->codec, f->pt, f->fmtp);
-		c->fb = kind == SL_VIDEO ? FB_VIDEO : f->codec == SL_OPUS ? SL_FB_TWCC : 0;
-		c->rtx_pt = f->rtx_pt;
-		if (f->rtx_pt)
+		c->fb = kind == SL_VIDEO ? fb : f->codec == SL_OPUS ? fb & SL_FB_TWCC : 0;
+		c->rtx_pt = plain ? 0 : f->rtx_pt;
+		if (c->rtx_pt)
 			add_rtx(m, f, arena);
 	}
 	if (kind == SL_AUDIO && m->codecs)
@@ -150,7 +153,7 @@ static void offer_media(struct sl_sdp_media *m, const struct sl_sdp_ours *ours,
 	sdp_our_transport(m, ours, SL_SDP_ACTPASS);
 	m->rtcp_rsize = true;
 	m->ext_mixed = true;
-	put_codecs(m, line->kind, ours->codecs, arena);
+	sdp_offer_codecs(m, line->kind, ours->codecs, FB_VIDEO, arena);
 	put_exts(m, line->kind, arena);
 	if (sl_sdp_receives(m->dir))
 		m->bandwidth_as_kbps = ours->as_kbps[line->kind];
@@ -191,7 +194,7 @@ static const struct sl_sdp_codec *codec_of_pt(const struct sl_sdp_media *m, uint
 	return NULL;
 }
 
-static const char *codecs_fault(const struct sl_sdp_media *ours, const struct sl_sdp_media *theirs)
+const char *sdp_codecs_fault(const struct sl_sdp_media *ours, const struct sl_sdp_media *theirs)
 {
 	bool media = false;
 
@@ -262,7 +265,7 @@ static const char *media_fault(const struct sl_sdp *answer, const struct sl_sdp_
 		return "it accepts what was offered with port 0";
 	if (!dir_fits(ours->dir, theirs->dir))
 		return "its direction does not fit the one offered";
-	fault = codecs_fault(ours, theirs);
+	fault = sdp_codecs_fault(ours, theirs);
 	if (!fault)
 		fault = exts_fault(ours, theirs);
 	return fault ? fault : transport_fault(answer, theirs);

@@ -260,6 +260,37 @@ SL_MUST_USE int sl_sdp_offer(const struct sl_sdp_ours *ours, const struct sl_sdp
 SL_MUST_USE int sl_sdp_check_answer(const struct sl_sdp *offer, const struct sl_sdp *answer,
 				    struct sl_sdp_why *why);
 
+/* ---- peers without ICE and DTLS: plain RTP, and SRTP with keys of SDES ---- */
+enum { SL_SDP_KEY_MAX = 46 };
+struct sl_sdp_plain_ours {
+	uint64_t session_id, session_version;
+	struct sl_addr addr;            /* of o= and c= */
+	struct sl_str name;             /* of s= */
+	struct sl_str suite, key;       /* RFC 4568's word, and base64; empty: no SRTP */
+	uint32_t as_kbps[SL_KIND_COUNT];
+	uint8_t codecs[SL_CODEC_COUNT]; /* as in struct sl_sdp_ours */
+};
+/* As sl_sdp_answer() for SL_SDP_BOTH, m-line by m-line: without a=crypto of our suite, or with SRTP
+ * on one side only, it is rejected. What is accepted has port and rtcp_port 0: the caller fills
+ * them in before it is written. `send`: one for each m-line. SL_OK (*why says why the first one was
+ * rejected), SL_ENOMEM. */
+SL_MUST_USE int sl_sdp_plain_answer(const struct sl_sdp *offer,
+				    const struct sl_sdp_plain_ours *ours,
+				    const struct sl_sdp_send *send, struct sl_arena *arena,
+				    struct sl_sdp *answer, struct sl_sdp_why *why);
+/* RTP/AVPF, with a key RTP/SAVPF; ports as above. No mid. SL_ENOMEM. */
+SL_MUST_USE int sl_sdp_plain_offer(const struct sl_sdp_plain_ours *ours,
+				   const struct sl_sdp_offer_line *lines, size_t n,
+				   struct sl_arena *arena, struct sl_sdp *offer);
+/* As sl_sdp_check_answer(). */
+SL_MUST_USE int sl_sdp_plain_check(const struct sl_sdp *offer, const struct sl_sdp *answer,
+				   struct sl_sdp_why *why);
+/* The first a=crypto of that suite that can be used; NULL. */
+const struct sl_sdp_crypto *sl_sdp_crypto_of(const struct sl_sdp_media *m, struct sl_str suite);
+/* Master key and salt: 30 or 46 bytes; 0 when it cannot be used (another size, an MKI, parameters
+ * that change what is on the wire). */
+size_t sl_sdp_crypto_key(const struct sl_sdp_crypto *c, uint8_t out[SL_SDP_KEY_MAX]);
+
 /* ---- trickle: application/trickle-ice-sdpfrag (RFC 8840) ---- */
 struct sl_sdpfrag {
 	struct sl_str ufrag, pwd;       /* empty when absent */

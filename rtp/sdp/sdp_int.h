@@ -44,6 +44,16 @@ bool sdp_ext_wanted(enum sl_ext e);
 /* ICE, DTLS and RTCP lines that every accepted m-line of ours has. */
 void sdp_our_transport(struct sl_sdp_media *m, const struct sl_sdp_ours *ours,
 		       enum sl_sdp_setup setup);
+/* A refused m-line, port 0. */
+void sdp_refuse(struct sl_sdp_media *m, const struct sl_sdp_media *offered);
+/* The formats of an offer that we take, with feedback of `fb` only; how many carry media. */
+size_t sdp_common_codecs(struct sl_sdp_media *m, const struct sl_sdp_media *offered,
+			 const uint8_t *allowed, uint8_t fb, struct sl_arena *arena);
+/* Those that we offer; without transport-cc in `fb` no RTX and RED either. */
+void sdp_offer_codecs(struct sl_sdp_media *m, enum sl_kind kind, const uint8_t *allowed, uint8_t fb,
+		      struct sl_arena *arena);
+/* Why the formats of an answer do not fit those offered; NULL. */
+const char *sdp_codecs_fault(const struct sl_sdp_media *ours, const struct sl_sdp_media *theirs);
 /* Session part of ours. */
 void sdp_our_session(struct sl_sdp *sdp, const struct sl_sdp_ours *ours);
 /* a=msid, a=ssrc and a=ssrc-group of what we send; nothing is left set when the arena is full. */

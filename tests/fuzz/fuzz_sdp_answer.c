@@ -203,6 +203,46 @@ static void as_answer(const struct sl_sdp *theirs)
 	sl_arena_fini(&arena);
 }
 
+static void check_plain(const struct sl_sdp_media *offered, struct sl_sdp_media *m,
+			const struct sl_sdp_plain_ours *ours)
+{
+	struct sl_sdp_ours same = our_side(true);
+
+	must(sl_str_eq(m->proto, offered->proto));
+	if (m->rejected)
+		return;
+	must(!offered->rejected && m->dir == sl_sdp_dir_reverse(offered->dir));
+	must(m->ufrag.n == 0 && m->fingerprint_count == 0 && !m->in_bundle);
+	must(m->crypto_count == (ours->suite.n > 0 ? 1 : 0));
+	must(sl_sdp_proto(m->proto).secure == (ours->suite.n > 0));
+	must(!m->crypto_count || sl_str_eq(m->cryptos[0].key, ours->key));
+	same.codecs[SL_VP9] = 1;
+	check_codecs(offered, m, &same);
+	m->port = 5000;
+	m->rtcp_port = m->rtcp_mux ? 0 : 5001;
+}
+
+static void answer_plain(const struct sl_sdp *offer, bool secure)
+{
+	struct sl_sdp_plain_ours ours = {
+		.addr = sl_addr_v4(192, 0, 2, 1, 0),
+		.name = SL_STR("n"),
+		.suite = secure ? SL_STR("AES_CM_128_HMAC_SHA1_80") : SL_STR(""),
+		.key = secure ? SL_STR("MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkw") : SL_STR("")};
+	struct sl_arena arena;
+	struct sl_sdp a;
+	struct sl_sdp_why why = {0};
+
+	memset(ours.codecs, 1, sizeof(ours.codecs));
+	sl_arena_init(&arena, ARENA);
+	must(sl_sdp_plain_answer(offer, &ours, sends, &arena, &a, &why) == SL_OK);
+	must(a.media_count == offer->media_count && a.bundle_count == 0);
+	for (size_t i = 0; i < a.media_count; i++)
+		check_plain(&offer->media[i], &a.media[i], &ours);
+	check_text(&a);
+	sl_arena_fini(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct sl_arena arena;
@@ -215,6 +255,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		answer(&offer, SL_SDP_PLAYER, true);
 		answer(&offer, SL_SDP_PUBLISHER, false);
 		answer(&offer, SL_SDP_BOTH, true);
+		answer_plain(&offer, false);
+		answer_plain(&offer, true);
 		as_answer(&offer);
 	}
 	sl_arena_fini(&arena);
