@@ -82,7 +82,7 @@ $(B)/lib$1.a: $$(call objs,$$(call src,$1)) $$(MADE_$1)
 	$$(AR) rcs $$@ $$^
 endef
 # Fakes of another module's tests.
-FAKES_kurento := tests/api/fake_core.c
+FAKES_kurento := $(addprefix tests/api/,fake_core.c rig.c wsclient.c)
 define unit
 $(B)/unit-$1: $$(call objs,$$(wildcard tests/$1/*.c) $$(FAKES_$1)) $$(TESTLIB) $$(call libs,$1)
 	$$(CC) $$(CFLAGS) $$^ -o $$@ $$(call links,$1) -lcmocka
@@ -93,8 +93,8 @@ endef
 $(foreach m,$(MODULES),$(eval $(call library,$m)))
 $(foreach m,$(MODULES) $(SUITES),$(eval $(call unit,$m)))
 
-$(B)/sluice: $(B)/core/main.o $(call libs,api)
-	$(CC) $(CFLAGS) $^ -o $@ $(call links,api)
+$(B)/sluice: $(B)/core/main.o $(call libs,kurento)
+	$(CC) $(CFLAGS) $^ -o $@ $(call links,kurento)
 
 define fuzzer
 $(B)/replay-$1: $(B)/tests/fuzz/fuzz_$1.o $(B)/tests/fuzz/replay.o $$(call libs,$(call fuzzmod,$1))

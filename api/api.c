@@ -68,15 +68,26 @@ static bool fits(const char *path, const struct api_request *req)
 
 const struct api_route *api_more_routes;
 
-const struct api_route *api_route_find(const struct api_request *req)
+static const struct api_route *find(const struct api_route *more, const struct api_request *req)
 {
+	for (const struct api_route *r = more; r && r->path; r++)
+		if (fits(r->path, req))
+			return r;
+	return NULL;
+}
+
+const struct api_route *api_route_find(const struct sl_api *api, const struct api_request *req)
+{
+	const struct api_route *route = find(api->more_routes, req);
+
 	for (size_t i = 0; i < SL_COUNT(routes); i++)
 		if (fits(routes[i].path, req))
 			return &routes[i];
-	for (const struct api_route *r = api_more_routes; r && r->path; r++)
-		if (fits(r->path, req))
-			return r;
-	return api_asset_is(req->path) ? &asset_route : NULL;
+	if (!route)
+		route = find(api_more_routes, req);
+	if (!route && api_asset_is(req->path))
+		route = &asset_route;
+	return route;
 }
 
 /* Link header lines, one per ICE server (RFC 9725 section 4.6). A value that would break the line

@@ -137,7 +137,7 @@ struct api_route {
 };
 /* Tests put paths of their own here; the last one's `path` is NULL. */
 extern const struct api_route *api_more_routes;
-const struct api_route *api_route_find(const struct api_request *req);
+const struct api_route *api_route_find(const struct sl_api *api, const struct api_request *req);
 
 int api_http_new(struct sl_api *api, struct sl_core_why *why);
 void api_http_free(struct sl_api *api);
@@ -537,6 +537,9 @@ struct sl_api {
 	uint64_t responses[6];          /* by status class */
 	int64_t ws_ping_us, ws_silence_us;      /* between pings (and beats of streams); without a pong */
 	struct api_events *events;      /* owned */
+	/* borrowed: paths of a folder that stands on this one, the last one's `path` is NULL; and what is theirs */
+	const struct api_route *more_routes;
+	void *more;
 	struct api_feed {               /* of feed.c */
 		unsigned readers;       /* who want statistics */
 		unsigned flying, asked; /* questions without an answer; those of this round */

@@ -458,9 +458,9 @@ static bool read_headers(struct lws *wsi, struct api_request *req, const char **
 }
 
 /* Browsers cannot set headers on WebSocket and EventSource: there the token comes in the query. */
-static struct sl_str query_token(struct lws *wsi, char *text, int cap)
+static struct sl_str query_token(struct lws *wsi, const char *key, char *text, int cap)
 {
-	static const char key[] = "access_token=";
+	size_t key_len = strlen(key);
 	struct sl_str found = {0};
 
 	for (int i = 0; found.n == 0; i++) {
@@ -468,10 +468,24 @@ static struct sl_str query_token(struct lws *wsi, char *text, int cap)
 
 		if (n < 0)
 			break;
-		if ((size_t)n > sizeof(key) - 1 && memcmp(text, key, sizeof(key) - 1) == 0)
-			found = sl_str(text + sizeof(key) - 1, (size_t)n - (sizeof(key) - 1));
+		if ((size_t)n > key_len && memcmp(text, key, key_len) == 0)
+			found = sl_str(text + key_len, (size_t)n - key_len);
 	}
 	return found;
+}
+
+static bool for_kurento(const struct api_route *route)
+{
+	return route->ws && route->ws->kurento;
+}
+
+/* An upgrade without a key: Kurento's Docker image asks for its health by that, and wants to see a 500. */
+static bool is_probe(struct lws *wsi, const struct api_request *req)
+{
+	char text[64];
+
+	return for_kurento(req->route) && header(wsi, WSI_TOKEN_KEY, text, sizeof(text)) == API_HDR_ABSENT &&
+	       header(wsi, WSI_TOKEN_UPGRADE, text, sizeof(text)) != API_HDR_ABSENT;
 }
 
 static bool has_token(struct lws *wsi, struct api_conn *c)
@@ -487,7 +501,9 @@ static bool has_token(struct lws *wsi, struct api_conn *c)
 			token.n = 0;
 		token = sl_str_trim(token);
 	} else {
-		token = query_token(wsi, text, sizeof(text));
+		token = query_token(wsi, "access_token=", text, sizeof(text));
+		if (token.n == 0 && for_kurento(c->req.route))
+			token = query_token(wsi, "token=", text, sizeof(text));
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	ok = token.n > 0 &&
@@ -508,7 +524,7 @@ static bool may_enter(struct lws *wsi, struct api_conn *c)
 		return true;
 	}
 	req->authorized = has_token(wsi, c);
-	if (req->route->scope == API_OPEN)
+	if (req->route->scope == API_OPEN || is_probe(wsi, req))
 		return true;
 	if (!req->authorized) {
 		api_header(c, "WWW-Authenticate", "Bearer");
@@ -594,7 +610,7 @@ static bool judge(struct lws *wsi, struct api_conn *c)
 				   "this Host is not served here: use an address or localhost, or "
 				   "set http.hosts"),
 		       false;
-	req->route = split_path(req) ? api_route_find(req) : NULL;
+	req->route = split_path(req) ? api_route_find(c->api, req) : NULL;
 	if (!api_origin_ok(conf, sl_str_z(req->host), sl_str_z(req->origin),
 			   req->route && req->route->cors))
 		return api_problem(c, 403,
@@ -728,6 +744,8 @@ static bool may_upgrade(struct lws *wsi, struct api_conn *c)
 	if (!c->req.route->ws || header(wsi, WSI_TOKEN_UPGRADE, text, sizeof(text)) ||
 	    strcasecmp(text, "websocket") != 0)
 		return api_problem(c, 400, "nothing here can be upgraded to"), false;
+	if (is_probe(wsi, &c->req))
+		return api_problem(c, 500, "the server is well; an upgrade needs a Sec-WebSocket-Key"), false;
 	if (header(wsi, WSI_TOKEN_CONNECTION, text, sizeof(text)) == 0)
 		for (list = sl_str_z(text); list.n > 0;)
 			asked |= sl_str_ieq(sl_str_trim(sl_str_cut(&list, ',')), SL_STR("upgrade"));

@@ -37,7 +37,8 @@ struct api_ws {
 	unsigned fragments;
 	size_t queued_bytes, queued_count;
 	int64_t pong_us, ping_us; /* when the last one came, when the next one goes */
-	int64_t tokens_us;	  /* messages that may come, in time: a second is RATE of them */
+	int64_t tokens_us;	  /* messages that may come, in time: a second is `rate` of them */
+	uint32_t rate, burst;
 	int64_t rated_us;
 	bool open, ping_due;
 	bool closing; /* close_code is to be sent */
@@ -69,6 +70,12 @@ void api_ws_set_data(struct api_ws *ws, void *data)
 size_t api_ws_queued(const struct api_ws *ws)
 {
 	return ws->queued_bytes;
+}
+
+void api_ws_set_rate(struct api_ws *ws, uint32_t messages_per_s, uint32_t burst)
+{
+	ws->rate = messages_per_s;
+	ws->burst = burst;
 }
 
 /* ================= out ================= */
@@ -235,20 +242,25 @@ static bool make_room(struct api_ws *ws, size_t n)
 	return true;
 }
 
-/* A bucket of BURST messages that fills by RATE a second. */
+static int64_t full_us(const struct api_ws *ws)
+{
+	return ws->burst * SL_SEC / ws->rate;
+}
+
+/* A bucket of `burst` messages that fills by `rate` a second. */
 static bool too_fast(struct api_ws *ws)
 {
 	int64_t now_us = api_now_us(ws->conn->api);
 
-	ws->tokens_us = SL_MIN(ws->tokens_us + (now_us - ws->rated_us), BURST * SL_SEC / RATE);
+	ws->tokens_us = SL_MIN(ws->tokens_us + (now_us - ws->rated_us), full_us(ws));
 	ws->rated_us = now_us;
-	ws->tokens_us -= SL_SEC / RATE;
+	ws->tokens_us -= SL_SEC / ws->rate;
 	return ws->tokens_us < 0;
 }
 
 static void on_message(struct api_ws *ws)
 {
-	char *text = ws->in;
+	char *text = ws->in, why[64];
 	size_t len = ws->in_len;
 
 	ws->in = NULL;
@@ -256,8 +268,9 @@ static void on_message(struct api_ws *ws)
 	if (!text)
 		return;
 	text[len] = 0;
+	(void)sl_fmt(why, sizeof(why), "more than %u messages a second", ws->rate);
 	if (too_fast(ws))
-		fail(ws, CLOSE_POLICY, "more than 50 messages a second");
+		fail(ws, CLOSE_POLICY, why);
 	else if (!sl_utf8_valid(text, len))
 		fail(ws, CLOSE_UTF8, "a text message that is not UTF-8");
 	else
@@ -272,7 +285,7 @@ static void on_receive(struct api_ws *ws, const void *in, size_t len)
 
 	if (ws->closing || ws->ended)
 		return;
-	if (lws_frame_is_binary(wsi)) {
+	if (lws_frame_is_binary(wsi) && !ws->ops->kurento) {
 		fail(ws, CLOSE_TYPE, "only text messages are taken");
 		return;
 	}
@@ -333,6 +346,7 @@ const char *api_ws_accept(struct api_conn *c, int *status)
 	ws->conn = c;
 	ws->ops = c->req.route->ws;
 	sl_list_init(&ws->queue);
+	api_ws_set_rate(ws, RATE, BURST);
 	*status = 400;
 	why = ws->ops->accept ? ws->ops->accept(ws, &c->req, status) : NULL;
 	if (why)
@@ -349,7 +363,7 @@ static void on_open(struct api_ws *ws)
 
 	ws->open = true;
 	ws->rated_us = ws->pong_us = now_us;
-	ws->tokens_us = BURST * SL_SEC / RATE;
+	ws->tokens_us = full_us(ws);
 	ws->ping_us = now_us + api->ws_ping_us;
 	next_deadline(ws);
 	api->responses[1]++;

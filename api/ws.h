@@ -2,8 +2,8 @@
  * api/ws.h — WebSockets, for the paths that speak them. ws.c hides the library; a user of this header sees text
  * messages, an orderly end, and a bounded queue.
  * Every socket is pinged each 20 s and ended when no pong came for 30 s. A message has at most 1 MiB in at most 64
- * fragments, else close 1009; more than 50 messages a second (bursts of 100) is close 1008; binary is close 1003;
- * what is not UTF-8 is close 1007. No extensions, no subprotocols (offering one is a 400).
+ * fragments, else close 1009; more than 50 messages a second (bursts of 100, unless the path sets another rate) is
+ * close 1008; binary is close 1003, unless the path takes it for text; what is not UTF-8 is close 1007. No extensions, no subprotocols (offering one is a 400).
  * The queue out holds at most 1,000 messages and 1 MiB: past that the socket is closed with 1013. Never blocks. */
 #ifndef SL_API_WS_H
 #define SL_API_WS_H
@@ -24,12 +24,17 @@ struct api_ws_ops {
 	/* Before the upgrade, with the request (path, query, rights) already judged: NULL, or why not with *status.
 	 * May keep something by api_ws_set_data(). closed() is called in any case once this has returned NULL. */
 	const char *(*accept)(struct api_ws *ws, const struct api_request *req, int *status);
+	/* For clients that were written for Kurento: binary messages are text as well, the token may also come as
+	 * ?token=, and an upgrade without a key, which is how its health is asked for, gets 500. */
+	bool kurento;
 };
 
 struct sl_api *api_ws_api(const struct api_ws *ws);
 const struct sl_addr *api_ws_peer(const struct api_ws *ws);
 void *api_ws_data(const struct api_ws *ws);
 void api_ws_set_data(struct api_ws *ws, void *data);
+/* Within accept(). */
+void api_ws_set_rate(struct api_ws *ws, uint32_t messages_per_s, uint32_t burst);
 /* Queues a text message; the text is taken over (from sl_zalloc). False: the queue is full, or the socket is ending:
  * it is being closed, and closed() will come. */
 bool api_ws_send(struct api_ws *ws, char *text, size_t len);

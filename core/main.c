@@ -4,6 +4,7 @@
  * end. SIGINT or a second SIGTERM ends at once. SIGHUP reads http.cert and http.key again. Exit
  * status 0 for each clean end. */
 #include "api/api.h"
+#include "api/kurento/kurento.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
@@ -28,6 +29,7 @@ struct server {
 	struct sl_config conf;
 	struct sl_core *core;
 	struct sl_api *api;
+	struct kms *kurento;
 	struct sl_rng rng;
 	uv_loop_t loop;
 	uv_signal_t signals[SIGNALS];
@@ -42,6 +44,8 @@ static void on_event(void *arg, const struct sl_core_event *ev)
 {
 	struct server *s = arg;
 
+	if (s->kurento && sl_kurento_event(s->kurento, ev))
+		return;
 	if (s->api)
 		sl_api_event(s->api, ev);
 }
@@ -51,7 +55,8 @@ static void on_event(void *arg, const struct sl_core_event *ev)
 static void stop(struct server *s, const char *why)
 {
 	SL_LOG(INFO, MAIN, "stopping", SL_KS("why", why),
-	       SL_KU("sessions", sl_api_sessions(s->api)));
+	       SL_KU("sessions", sl_api_sessions(s->api)),
+	       SL_KU("objects", sl_kurento_objects(s->kurento)));
 	uv_stop(&s->loop);
 }
 
@@ -60,7 +65,7 @@ static void on_drain(uv_timer_t *timer)
 	struct server *s = timer->data;
 
 	s->drain_left_ms -= DRAIN_LOOK_MS;
-	if (sl_api_sessions(s->api) == 0)
+	if (sl_api_sessions(s->api) == 0 && sl_kurento_objects(s->kurento) == 0)
 		stop(s, "drained");
 	else if (s->drain_left_ms <= 0)
 		stop(s, "drain time is over");
@@ -215,6 +220,8 @@ static int start(struct server *s)
 	if (!err)
 		err = sl_api_new(&s->conf, s->core, &s->loop, &s->rng, &s->api, &why);
 	if (!err)
+		err = sl_kurento_new(s->api, &s->kurento, &why);
+	if (!err)
 		return SL_OK;
 	SL_LOG(ERROR, MAIN, "cannot start",
 	       SL_KS("why", why.text[0] ? why.text : sl_strerror(err)));
@@ -223,6 +230,8 @@ static int start(struct server *s)
 
 static void end(struct server *s)
 {
+	sl_kurento_free(s->kurento);
+	s->kurento = NULL;
 	sl_api_free(s->api);
 	sl_core_free(s->core);
 	if (s->drain.data)

@@ -15,21 +15,25 @@ BEGIN {
 	arrows["record"]    = "core/base rtp"
 	arrows["rtsp"]      = "core/base rtp rtp/sdp core"
 	arrows["api"]       = "core/base rtp rtp/sdp core"
-	arrows["main"]      = "core/base rtp rtp/sdp ice dtls core rtsp api"
+	arrows["api/kurento"] = "core/base rtp rtp/sdp core api"
+	arrows["main"]      = "core/base rtp rtp/sdp ice dtls core rtsp api api/kurento"
 	# The one header of a folder that others include, with what it includes of its own folder. core/base: all of them.
 	for (folder in arrows)
 		front[folder] = folder "/" folder ".h"
 	front["rtp/sdp"] = "rtp/sdp/sdp.h"
+	front["api/kurento"] = "api/kurento/kurento.h"
+	# It stands on api/'s connections and JSON, and on what its requests are judged by.
+	more_of_api = "api/api_int.h api/json.h api/ws.h"
 
 	# Foreign libraries: the beginning of a header's name, and the folders or single files that may include it.
 	lib("mbedtls/",      "dtls api core/base/digest.c core/base/rng.c core/base/mem.c")
 	lib("psa/",          "dtls")
 	lib("srtp2/",        "dtls")
 	lib("intel-ipsec-mb.h", "dtls")
-	lib("uv.h",          "core api main")
+	lib("uv.h",          "core api api/kurento main")
 	lib("yaml.h",        "core")
 	lib("libwebsockets.h", "api")
-	lib("cjson/",        "api")
+	lib("cjson/",        "api api/kurento")
 	lib("libavcodec/",   "codecs record")
 	lib("libavformat/",  "record")
 	lib("libavutil/",    "codecs record")
@@ -69,6 +73,8 @@ function module(path,    parts)
 		return "core/base"
 	if (path ~ /^rtp\/sdp\//)
 		return "rtp/sdp"
+	if (path ~ /^api\/kurento\//)
+		return "api/kurento"
 	split(path, parts, "/")
 	return path ~ /\// ? parts[1] : ""
 }
@@ -149,6 +155,8 @@ function check(i,    a, b, where)
 		return
 	else if (!(a in arrows) || !among(b, arrows[a]))
 		complain(where, a "/ may not include " to[i])
+	else if (a == "api/kurento" && among(to[i], more_of_api))
+		return
 	else if (b != "core/base" && !(to[i] in public))
 		complain(where, to[i] " is private to " b "/; include " front[b])
 }

@@ -13,7 +13,7 @@ failed=0
 plant()
 {
 	find . -mindepth 1 -delete
-	mkdir -p core/base rtp/sdp ice dtls api
+	mkdir -p core/base rtp/sdp ice dtls api/kurento
 	echo '#include <string.h>' >core/base/base.h
 	printf '#include "core/base/base.h"\n#include <mbedtls/sha1.h>\n' >core/base/digest.c
 	printf '#include "core/base/base.h"\n' >rtp/rtp.h
@@ -29,6 +29,9 @@ plant()
 	printf '#include "ice/ice_types.h"\n#include <sys/socket.h>\n#include <yaml.h>\n' >core/loop.c
 	printf '#include "core/core.h"\n#include "rtp/sdp/sdp.h"\n#include <libwebsockets.h>\n' >api/http.c
 	: >api/api.h
+	: >api/ws.h
+	: >api/http_int.h
+	printf '#include "api/api.h"\n#include "api/ws.h"\n' >api/kurento/kurento.h
 	printf '#include "api/api.h"\n#include "core/core.h"\n#include "core/loop.h"\n' >core/main.c
 	printf 'ice/agent.o:                 U sl_hash_get\nice/agent.o:                 U memcpy\n' >clean.nm
 }
@@ -105,6 +108,10 @@ refused core/loop.c '#include "api/api.h"' 'core/ may not include api/api.h'
 refused core/loop.c '#include "rtp/sdp/sdp.h"' 'core/ may not include rtp/sdp/sdp.h'
 refused api/http.c '#include "ice/ice.h"' 'api/ may not include ice/ice.h'
 refused api/http.c '#include "dtls/dtls.h"' 'api/ may not include dtls/dtls.h'
+refused api/http.c '#include "api/kurento/kurento.h"' 'api/ may not include api/kurento/kurento.h'
+refused api/kurento/kurento.h '#include "api/http_int.h"' 'private to api/'
+refused core/loop.c '#include "api/kurento/kurento.h"' 'core/ may not include api/kurento/kurento.h'
+taken core/main.c '#include "api/kurento/kurento.h"'
 refused core/main.c '#include "codecs/codecs.h"' 'main/ may not include codecs/codecs.h'
 refused rtp/sdp/sdp.h '#include "ice/ice.h"' 'rtp/sdp/ may not include ice/ice.h'
 

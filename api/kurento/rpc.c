@@ -166,7 +166,9 @@ static bool may_create(struct kms_call *c)
 {
 	unsigned long limit = 0;
 
-	if (!files_left(c->kms, &limit))
+	if (c->kms->api && c->kms->api->draining)
+		kms_fail(c, KMS_NOT_ENOUGH_RESOURCES, "The server is ending");
+	else if (!files_left(c->kms, &limit))
 		kms_fail(c, KMS_NOT_ENOUGH_RESOURCES, "Reached KMS files limit: %lu", limit);
 	else if (!kms_session_may_create(c->session))
 		kms_fail(c, KMS_NOT_ENOUGH_RESOURCES, "Objects are created too fast");

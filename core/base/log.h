@@ -19,6 +19,7 @@ enum sl_log_level { SL_LOG_ERROR, SL_LOG_WARN, SL_LOG_INFO, SL_LOG_DEBUG };
 /* The modules, and the names that config and log lines use. */
 #define SL_LOG_MODULES(X)                                                             \
 	X(MAIN, "main") X(CONFIG, "config") X(HTTP, "http") X(WHIP, "whip") X(ROOM, "room")\
+	X(KURENTO, "kurento")                                                         \
 	X(LOOP, "loop") X(ICE, "ice") X(DTLS, "dtls") X(SRTP, "srtp") X(MEDIA, "media")\
 	X(SDP, "sdp")
 enum sl_log_module {

@@ -120,7 +120,7 @@ const cJSON *peer_take(struct peer *p)
 	return world.answer;
 }
 
-static const cJSON *vask(struct peer *p, const char *method, const char *params, va_list ap)
+static const cJSON *vcall(struct peer *p, const char *method, const char *params, va_list ap)
 {
 	const cJSON *answer;
 	int n, id = p->next_id++;
@@ -149,26 +149,26 @@ static const cJSON *vask(struct peer *p, const char *method, const char *params,
 	return answer;
 }
 
-const cJSON *ask(struct peer *p, const char *method, const char *params, ...)
+const cJSON *call(struct peer *p, const char *method, const char *params, ...)
 {
 	const cJSON *answer;
 	va_list ap;
 
 	va_start(ap, params);
-	answer = vask(p, method, params, ap);
+	answer = vcall(p, method, params, ap);
 	va_end(ap);
 	STOP_AFTER_OOM();
 	CHECK(answer);
 	return answer;
 }
 
-void ask_str(struct peer *p, char *out, size_t cap, const char *method, const char *params, ...)
+void call_str(struct peer *p, char *out, size_t cap, const char *method, const char *params, ...)
 {
 	const cJSON *answer;
 	va_list ap;
 
 	va_start(ap, params);
-	answer = vask(p, method, params, ap);
+	answer = vcall(p, method, params, ap);
 	va_end(ap);
 	STOP_AFTER_OOM();
 	CHECK(answer);
@@ -177,13 +177,13 @@ void ask_str(struct peer *p, char *out, size_t cap, const char *method, const ch
 	(void)sl_fmt(out, cap, "%s", str_at(answer, "result", "value"));
 }
 
-int ask_code(struct peer *p, const char *method, const char *params, ...)
+int call_code(struct peer *p, const char *method, const char *params, ...)
 {
 	const cJSON *answer, *code;
 	va_list ap;
 
 	va_start(ap, params);
-	answer = vask(p, method, params, ap);
+	answer = vcall(p, method, params, ap);
 	va_end(ap);
 	STOP_AFTER_OOM();
 	CHECK(answer);
@@ -220,11 +220,11 @@ const char *text_of(const cJSON *v)
 
 void new_pipeline(struct peer *p, char out[256])
 {
-	ask_str(p, out, 256, "create", "'type':'MediaPipeline','properties':{}");
+	call_str(p, out, 256, "create", "'type':'MediaPipeline','properties':{}");
 }
 
 void new_element(struct peer *p, const char *type, const char *pipeline, char out[256])
 {
-	ask_str(p, out, 256, "create", "'type':'%s','constructorParams':{'mediaPipeline':'%s'},'properties':{}", type,
+	call_str(p, out, 256, "create", "'type':'%s','constructorParams':{'mediaPipeline':'%s'},'properties':{}", type,
 		pipeline);
 }

@@ -52,11 +52,11 @@ void peer_say(struct peer *p, const char *text);
 const cJSON *peer_take(struct peer *p);
 
 /* A request with the peer's session and next id; params: members without braces, with ' for ". Its answer. */
-const cJSON *ask(struct peer *p, const char *method, const char *params, ...) SL_PRINTF(3, 4);
+const cJSON *call(struct peer *p, const char *method, const char *params, ...) SL_PRINTF(3, 4);
 /* The answer's result.value as a string; the test fails when it is none. Copied to out. */
-void ask_str(struct peer *p, char *out, size_t cap, const char *method, const char *params, ...) SL_PRINTF(5, 6);
+void call_str(struct peer *p, char *out, size_t cap, const char *method, const char *params, ...) SL_PRINTF(5, 6);
 /* Its error code; 0: a success. */
-int ask_code(struct peer *p, const char *method, const char *params, ...) SL_PRINTF(3, 4);
+int call_code(struct peer *p, const char *method, const char *params, ...) SL_PRINTF(3, 4);
 /* By a path of keys and indexes: at(answer, "result", "value", NULL). NULL: not there. */
 const cJSON *at(const cJSON *v, ...) __attribute__((sentinel));
 const char *str_at(const cJSON *v, const char *a, const char *b);

@@ -24,12 +24,12 @@ TEST(the_manager_is_described_and_has_its_info_for_who_has_no_session)
 
 	WORLD();
 	p = peer_new();
-	a = ask(p, "describe", "'object':'manager_ServerManager'");
+	a = call(p, "describe", "'object':'manager_ServerManager'");
 	CHECK_STR(str_at(a, "result", "type"), "ServerManager");
 	CHECK_STR(str_at(a, "result", "qualifiedType"), "kurento.ServerManager");
 	CHECK_STR(at(a, "result", "hierarchy", "0", NULL)->valuestring, "kurento.MediaObject");
 	CHECK_EQ(strlen(p->session), 36);
-	a = ask(p, "invoke", "'object':'manager_ServerManager','operation':'getInfo'");
+	a = call(p, "invoke", "'object':'manager_ServerManager','operation':'getInfo'");
 	info = at(a, "result", "value", NULL);
 	CHECK_STR(str_at(info, "__type__", NULL), "ServerInfo");
 	CHECK_STR(str_at(info, "type", NULL), "KMS");
@@ -52,11 +52,11 @@ TEST(a_pipeline_is_made_used_and_released)
 	CHECK(strncmp(element, pipeline, strlen(pipeline)) == 0 && element[strlen(pipeline)] == '/');
 	CHECK(strstr(element, "_kurento.PassThrough"));
 	CHECK_EQ(kms_object_count(world.k), 2);
-	CHECK_STR(at(ask(p, "invoke", "'object':'%s','operation':'getChildren'", pipeline), "result", "value", "0",
+	CHECK_STR(at(call(p, "invoke", "'object':'%s','operation':'getChildren'", pipeline), "result", "value", "0",
 		     NULL)->valuestring,
 		  element);
-	CHECK_EQ(ask_code(p, "release", "'object':'%s'", pipeline), 0);
+	CHECK_EQ(call_code(p, "release", "'object':'%s'", pipeline), 0);
 	CHECK_EQ(kms_object_count(world.k), 0);
-	CHECK_EQ(ask_code(p, "release", "'object':'%s'", pipeline), 0);
-	CHECK_EQ(ask_code(p, "describe", "'object':'%s'", element), 40101);
+	CHECK_EQ(call_code(p, "release", "'object':'%s'", pipeline), 0);
+	CHECK_EQ(call_code(p, "describe", "'object':'%s'", element), 40101);
 }
