@@ -269,7 +269,7 @@ static void channel_in(struct sl_rd *r)
 	uint8_t number = sl_rd8(r), n = sl_rd8(r), claim = sl_rd8(r), buf[260] = {0x40};
 
 	buf[1] = number;
-	sl_put16(buf + 2, claim & 1 ? n : (uint16_t)(claim << 4));
+	sl_put16(buf + 2, (uint16_t)(claim & 1 ? n : claim << 4));
 	if (give(buf, 4U + n) > 0)
 		MUST(W.turn.channels[number].peer.family == 4);
 }
