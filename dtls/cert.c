@@ -11,6 +11,7 @@
 #include <mbedtls/error.h>
 #include <mbedtls/md.h>
 #include <mbedtls/pem.h>
+#include <mbedtls/rsa.h>
 #include <mbedtls/ssl.h>
 
 enum {
@@ -18,6 +19,7 @@ enum {
 	CERT_DAYS = 360,
 	CERT_NAME_MAX = 32,
 	RSA_BITS_MIN = 2048,
+	RSA_EXPONENT = 65537,
 	SIG_MAX = 1024
 };
 
@@ -221,6 +223,51 @@ int sl_cert_new(const struct sl_rng *rng, int64_t wall_us, struct sl_cert **out)
 	if (!ret)
 		ret = self_sign(c, rng, wall_us);
 	/* Nothing here comes from outside: what fails is memory. */
+	return finish(c, rng, ret ? SL_ENOMEM : SL_OK, out);
+}
+
+struct stoppable {
+	const struct sl_rng *rng;
+	const bool *stop;
+};
+
+/* Asked for each number that may be prime: the way out. */
+static int stoppable_rng(void *arg, unsigned char *out, size_t n)
+{
+	const struct stoppable *s = arg;
+
+	if (__atomic_load_n(s->stop, __ATOMIC_RELAXED))
+		return MBEDTLS_ERR_RSA_RNG_FAILED;
+	sl_rng_fill(s->rng, out, n);
+	return 0;
+}
+
+static int make_rsa_key(struct sl_cert *c, const struct sl_rng *rng, const bool *stop)
+{
+	struct stoppable s = {.rng = rng, .stop = stop};
+	int ret = mbedtls_pk_setup(&c->key, mbedtls_pk_info_from_type(MBEDTLS_PK_RSA));
+
+	if (!ret)
+		ret = mbedtls_rsa_gen_key(mbedtls_pk_rsa(c->key), stoppable_rng, &s, RSA_BITS_MIN,
+					  RSA_EXPONENT);
+	return ret;
+}
+
+int sl_cert_new_rsa(const struct sl_rng *rng, int64_t wall_us, const bool *stop,
+		    struct sl_cert **out)
+{
+	struct sl_cert *c = cert_alloc();
+	int ret;
+
+	if (!c)
+		return SL_ENOMEM;
+	ret = make_rsa_key(c, rng, stop);
+	if (ret && __atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		sl_cert_free(c);
+		return SL_ESTATE;
+	}
+	if (!ret)
+		ret = self_sign(c, rng, wall_us);
 	return finish(c, rng, ret ? SL_ENOMEM : SL_OK, out);
 }
 

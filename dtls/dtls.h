@@ -7,7 +7,7 @@
  *            hello.c    joins a ClientHello that came in fragments, which mbedTLS 2.28 refuses;
  *            record.c   after the handshake: recognises and makes an authentic close_notify from
  *                       the kept record keys;
- *            cert.c     certificate and key, made (ECDSA P-256) or read from PEM;
+ *            cert.c     certificate and key, made (ECDSA P-256, RSA) or read from PEM;
  *            srtp.c     derivation, packet index, ROC, replay windows, the way to the transforms:
  *            srtp_mb.c many packets at once by intel-ipsec-mb, srtp_soft.c by mbedTLS's
  *            primitives, srtp_libsrtp.c by libsrtp2, srtp_null.c none;
@@ -30,6 +30,10 @@ struct sl_cert;
 /* New ECDSA P-256 key and self-signed certificate, valid from a day before wall_us for thirty days
  * times twelve. */
 SL_MUST_USE int sl_cert_new(const struct sl_rng *rng, int64_t wall_us, struct sl_cert **out);
+/* The same with an RSA key of 2048 bits, which takes up to some seconds, and ends early with
+ * SL_ESTATE when another thread sets *stop. */
+SL_MUST_USE int sl_cert_new_rsa(const struct sl_rng *rng, int64_t wall_us, const bool *stop,
+				struct sl_cert **out);
 /* From PEM text of a certificate (chain) and its key: EC or RSA. SL_EPARSE, SL_EUNSUPPORTED,
  * SL_ENOMEM. */
 SL_MUST_USE int sl_cert_from_pem(struct sl_str cert_pem, struct sl_str key_pem,

@@ -2,6 +2,7 @@
 #include "core/base/mem.h"
 #include "tests/dtls/pair.h"
 
+enum { OOM_RUNS = 200 };
 #define VECTORS "tests/vectors/dtls/"
 
 static struct sl_test_rng rng_state;
@@ -32,6 +33,46 @@ TEST(new_certificate_is_valid_from_a_day_before_for_360_days)
 	CHECK_EQ(c->chain.valid_to.mon, 2);
 	CHECK_EQ(c->chain.valid_to.day, 23);
 	CHECK_EQ(mbedtls_pk_get_bitlen(&c->chain.pk), 256);
+}
+
+/* A key takes more allocations than out-of-memory mode goes through, and too long for each. */
+static void no_oom(void)
+{
+	for (int i = 0; i < OOM_RUNS; i++) {
+		void *p = sl_zalloc(1);
+
+		TRY(p ? SL_OK : SL_ENOMEM);
+		sl_free(p);
+	}
+}
+
+TEST(new_rsa_certificate_has_2048_bits_and_signs_for_itself)
+{
+	struct sl_rng rng = sl_test_rng(&rng_state, 4);
+	struct sl_cert *c = NULL;
+	bool stop = false;
+	uint32_t flags = 0;
+
+	no_oom();
+	TRY(sl_cert_new_rsa(&rng, SL_SEC * 1700000000, &stop, &c));
+	DEFER(sl_cert_free, c);
+	CHECK_EQ(mbedtls_pk_get_bitlen(&c->chain.pk), 2048);
+	CHECK_EQ(mbedtls_pk_get_type(&c->chain.pk), MBEDTLS_PK_RSA);
+	(void)mbedtls_x509_crt_verify(&c->chain, &c->chain, NULL, NULL, &flags, NULL, NULL);
+	CHECK_EQ(flags & ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE),
+		 0);
+}
+
+TEST(making_an_rsa_certificate_ends_early_when_it_is_told_to)
+{
+	struct sl_rng rng = sl_test_rng(&rng_state, 5);
+	struct sl_cert *c = NULL;
+	bool stop = true;
+	int err = sl_cert_new_rsa(&rng, SL_SEC * 1700000000, &stop, &c);
+
+	TRY(err == SL_ENOMEM ? err : SL_OK);
+	CHECK_EQ(err, SL_ESTATE);
+	CHECK(!c);
 }
 
 TEST(t12_two_certificates_differ)
