@@ -5,9 +5,6 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
-#include <errno.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -16,18 +13,18 @@ enum {
 	MAX_TRANSPORTS = 10000,
 	MAX_TRACKS = 20000,
 	MAX_PACKETS = 32768,
-	MAX_HANDSHAKES = 128,
-	PEM_MAX = 65536
+	MAX_HANDSHAKES = 128
 };
 
 struct sl_core {
 	/* owned */
-	struct sl_cert *cert;
+	struct sl_certs certs;
 	struct sl_hs_pool *hs_pool;
 	struct sl_loop *loops[SL_CORE_LOOPS_MAX];
 	struct sl_rng rng;
 	uv_async_t *async;    /* freed by its close callback */
 	struct sl_cmd *stops; /* one per loop: the end must not need memory */
+	struct sl_cmd *held;  /* they wait for the RSA certificate */
 	/* borrowed */
 	uv_loop_t *control;
 	sl_event_fn *on_event;
@@ -62,69 +59,6 @@ uint32_t sl_core_format(enum sl_codec codec, const char *what)
 }
 
 /* ---- set-up ---- */
-
-static int read_pem(const char *path, char *buf, size_t cap, struct sl_core_why *why)
-{
-	FILE *f = fopen(path, "rb");
-	size_t n = f ? fread(buf, 1, cap - 1, f) : 0;
-
-	if (f)
-		fclose(f);
-	buf[n] = '\0';
-	if (n > 0)
-		return SL_OK;
-	sl_fmt(why->text, sizeof(why->text), "cannot read %s; check dtls.cert and dtls.key", path);
-	return SL_EIO;
-}
-
-int sl_core_check_key_file(const char *path, struct sl_core_why *why)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0) {
-		sl_fmt(why->text, sizeof(why->text), "cannot read %s: %s", path, strerror(errno));
-		return SL_EIO;
-	}
-	if (st.st_uid != geteuid() && st.st_uid != 0) {
-		sl_fmt(why->text, sizeof(why->text),
-		       "%s belongs to another user; chown it to the user that runs sluice", path);
-		return SL_EIO;
-	}
-	if (st.st_mode & S_IRWXO) {
-		sl_fmt(why->text, sizeof(why->text),
-		       "%s is a key that everybody may read; chmod 600 it", path);
-		return SL_EIO;
-	}
-	return SL_OK;
-}
-
-static int load_cert(struct sl_core *c, const struct sl_config *conf, struct sl_core_why *why)
-{
-	char *cert;
-	char *key;
-	int err;
-
-	if (!conf->dtls.cert[0])
-		return sl_cert_new(&c->rng, (int64_t)time(NULL) * SL_SEC, &c->cert);
-	cert = sl_zalloc(PEM_MAX);
-	key = sl_zalloc(PEM_MAX);
-	err = cert && key ? read_pem(conf->dtls.cert, cert, PEM_MAX, why) : SL_ENOMEM;
-	if (!err)
-		err = sl_core_check_key_file(conf->dtls.key, why);
-	if (!err)
-		err = read_pem(conf->dtls.key, key, PEM_MAX, why);
-	if (!err) {
-		err = sl_cert_from_pem(sl_str_z(cert), sl_str_z(key), &c->rng, &c->cert);
-		if (err)
-			sl_fmt(why->text, sizeof(why->text), "dtls.cert and dtls.key: %s",
-			       sl_strerror(err));
-	}
-	if (key)
-		sl_wipe(key, PEM_MAX);
-	sl_free(cert);
-	sl_free(key);
-	return err;
-}
 
 static size_t parse_list(const struct sl_config_list *list, struct sl_addr *out, size_t cap)
 {
@@ -189,7 +123,8 @@ static int start_loops(struct sl_core *c, const struct sl_config *conf, struct s
 						.max_video_bps = conf->publish.max_video_bps,
 						.cap_always = conf->publish.cap,
 						.gso_padding = conf->media.gso_padding,
-						.cert = c->cert};
+						.cert = c->certs.first,
+						.rsa = &c->certs.rsa};
 		lc->max_socks = (conf->limits.max_sockets + c->loop_count - 1) / c->loop_count;
 		lc->gso = conf->media.gso;
 		lc->gro = conf->media.gro;
@@ -261,6 +196,8 @@ int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_even
 	if (!c)
 		return SL_ENOMEM;
 	c->control = control;
+	c->certs.done = wake_control;
+	c->certs.arg = c;
 	c->on_event = on_event;
 	c->arg = arg;
 	c->loop_count = loops_wanted(conf);
@@ -271,7 +208,7 @@ int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_even
 	if (!err)
 		err = sl_rng_system_new(&c->rng);
 	if (!err)
-		err = load_cert(c, conf, why);
+		err = sl_certs_load(&c->certs, conf, &c->rng, why);
 	if (!err)
 		err = start_workers(c);
 	if (!err)
@@ -303,6 +240,14 @@ static void free_cmd(struct sl_cmd *cmd)
 	sl_free(cmd);
 }
 
+static void finish(struct sl_core *c, unsigned loop, struct sl_cmd *cmd)
+{
+	c->outstanding[loop]--;
+	if (cmd->fn)
+		cmd->fn(cmd->arg, &cmd->reply);
+	free_cmd(cmd);
+}
+
 static void drain_loop(struct sl_core *c, unsigned loop)
 {
 	struct sl_note *note;
@@ -315,10 +260,25 @@ static void drain_loop(struct sl_core *c, unsigned loop)
 			c->on_event(c->arg, &copy.ev);
 			continue;
 		}
-		c->outstanding[loop]--;
-		if (copy.cmd->fn)
-			copy.cmd->fn(copy.cmd->arg, &copy.cmd->reply);
-		free_cmd(copy.cmd);
+		finish(c, loop, copy.cmd);
+	}
+}
+
+/* The RSA certificate is there, or could not be made. Fewer commands are outstanding than a mailbox
+ * holds: there is room for all. */
+static void release_held(struct sl_core *c)
+{
+	struct sl_cmd *next;
+
+	for (struct sl_cmd *cmd = c->held; cmd; cmd = next) {
+		next = cmd->next;
+		c->held = next;
+		if (sl_certs_rsa(&c->certs)) {
+			SL_ASSERT(sl_loop_post(c->loops[cmd->loop], cmd));
+			continue;
+		}
+		cmd->reply.err = SL_ENOMEM;
+		finish(c, cmd->loop, cmd);
 	}
 }
 
@@ -326,6 +286,8 @@ static void on_async(uv_async_t *async)
 {
 	struct sl_core *c = async->data;
 
+	if (c && sl_certs_settle(&c->certs))
+		release_held(c);
 	for (unsigned i = 0; c && i < c->loop_count; i++)
 		drain_loop(c, i);
 }
@@ -339,6 +301,29 @@ static int post(struct sl_core *c, unsigned loop, struct sl_cmd *cmd, sl_reply_f
 		free_cmd(cmd);
 		return loop >= c->loop_count ? SL_ENOTFOUND : SL_EBUSY;
 	}
+	c->outstanding[loop]++;
+	return SL_OK;
+}
+
+/* Like post(), but the loop gets it when there is an RSA certificate. */
+static int hold(struct sl_core *c, unsigned loop, struct sl_cmd *cmd, sl_reply_fn *fn, void *arg)
+{
+	struct sl_cmd **at = &c->held;
+	int err = loop >= c->loop_count			    ? SL_ENOTFOUND
+		  : c->outstanding[loop] >= OUTSTANDING_MAX ? SL_EBUSY
+		  : sl_certs_make_rsa(&c->certs)	    ? SL_OK
+							    : SL_ENOMEM;
+
+	if (err) {
+		free_cmd(cmd);
+		return err;
+	}
+	cmd->fn = fn;
+	cmd->arg = arg;
+	cmd->loop = loop;
+	while (*at)
+		at = &(*at)->next;
+	*at = cmd;
 	c->outstanding[loop]++;
 	return SL_OK;
 }
@@ -369,6 +354,8 @@ int sl_core_open(struct sl_core *c, unsigned loop, const struct sl_transport_con
 	}
 	*cmd->conf = *conf;
 	sl_hs_expect(c->hs_pool, sl_now_us());
+	if (conf->rsa && !sl_certs_rsa(&c->certs))
+		return hold(c, loop, cmd, fn, arg);
 	return post(c, loop, cmd, fn, arg);
 }
 
@@ -562,6 +549,10 @@ static void free_leftovers(struct sl_core *c)
 			sl_loop_note_done(c->loops[i]);
 		}
 	}
+	for (struct sl_cmd *next; c->held; c->held = next) {
+		next = c->held->next;
+		free_cmd(c->held);
+	}
 }
 
 void sl_core_free(struct sl_core *c)
@@ -574,12 +565,12 @@ void sl_core_free(struct sl_core *c)
 	free_leftovers(c);
 	for (unsigned i = 0; i < c->loop_count; i++)
 		sl_loop_free(c->loops[i]);
+	sl_certs_free(&c->certs); /* its thread may still wake us */
 	if (c->async) {
 		c->async->data = NULL;
 		uv_close((uv_handle_t *)c->async, async_closed);
 	}
 	sl_free(c->stops);
-	sl_cert_free(c->cert);
 	sl_rng_system_free(&c->rng);
 	sl_free(c);
 }
@@ -608,7 +599,19 @@ unsigned sl_core_shed(const struct sl_core *c, unsigned loop)
 
 const char *sl_core_fingerprint(const struct sl_core *c)
 {
-	return sl_cert_fingerprint(c->cert);
+	return sl_cert_fingerprint(c->certs.first);
+}
+
+const char *sl_core_fingerprint_rsa(const struct sl_core *c)
+{
+	const struct sl_cert *cert = sl_certs_rsa(&c->certs);
+
+	return cert ? sl_cert_fingerprint(cert) : NULL;
+}
+
+void sl_core_prepare_rsa(struct sl_core *c)
+{
+	(void)sl_certs_make_rsa(&c->certs);
 }
 
 static bool announced(const struct sl_core *c, uint8_t family)

@@ -294,6 +294,13 @@ void sl_core_free(struct sl_core *core);
 unsigned sl_core_loops(const struct sl_core *core);
 /* SHA-256 fingerprint of the certificate, as SDP has it. */
 const char *sl_core_fingerprint(const struct sl_core *core);
+/* The same of the RSA certificate; NULL while there is none. It is there when a command with
+ * conf.rsa is answered. */
+const char *sl_core_fingerprint_rsa(const struct sl_core *core);
+/* Begins to make the RSA certificate, on a thread of its own: that takes up to some seconds. Called
+ * by sl_core_open() with conf.rsa, which waits for it; earlier by who knows that it will be
+ * needed. */
+void sl_core_prepare_rsa(struct sl_core *core);
 /* Host candidates of a loop, best first: `media.announce` in place of the sockets' own addresses
  * where given. */
 size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,

@@ -20,6 +20,7 @@
 #include "dtls/dtls.h"
 #include "ice/frame.h"
 #include "ice/ice.h"
+#include <pthread.h>
 #include <sys/uio.h>
 
 /* ================= timer.c ================= */
@@ -209,6 +210,28 @@ void sl_hs_expect(struct sl_hs_pool *p, int64_t now_us);
  * was taken in within the last second and has not come yet. */
 int64_t sl_hs_wait_us(const struct sl_hs_pool *p, int64_t now_us);
 
+/* ================= certs.c: certificates of the process ================= */
+struct sl_certs {
+	/* owned */
+	struct sl_cert *first, *rsa;            /* rsa: published by the thread that makes it */
+	pthread_t thread;
+	/* state */
+	bool making, made, stop;
+	/* borrowed: called on that thread when it is through */
+	void (*done)(void *arg);
+	void *arg;
+};
+/* What is configured, or a new one. Of a zeroed struct with `done` set. */
+SL_MUST_USE int sl_certs_load(struct sl_certs *c, const struct sl_config *conf,
+			      const struct sl_rng *rng, struct sl_core_why *why);
+void sl_certs_free(struct sl_certs *c);         /* waits for the thread, which is told to stop */
+/* The RSA certificate, or NULL. Any thread. */
+const struct sl_cert *sl_certs_rsa(const struct sl_certs *c);
+/* Begins to make it unless it is there or in the making. False: there is no thread for it. */
+bool sl_certs_make_rsa(struct sl_certs *c);
+/* True once after `done`: it is there now, or could not be made. */
+bool sl_certs_settle(struct sl_certs *c);
+
 /* ================= relay: between loops ================= */
 enum sl_relay_type {
 	SL_RELAY_PACKET, SL_RELAY_CLOCK, SL_RELAY_ATTACH, SL_RELAY_DETACH, SL_RELAY_KEYFRAME,
@@ -282,6 +305,7 @@ struct sl_engine_conf {
 	bool gso_padding;
 	uint32_t gso;                           /* bit by socket: takes runs as one */
 	const struct sl_cert *cert;
+	struct sl_cert *const *rsa;             /* where the second one will stand; NULL: nowhere */
 	struct sl_ice_cand locals[SL_CORE_LOCALS_MAX];
 	size_t local_count;
 };
@@ -380,6 +404,8 @@ struct sl_cmd {
 	struct sl_gather_conf *gather;          /* GATHER: owned */
 	char ufrag[SL_UFRAG_MAX + 1], pwd[SL_PWD_MAX + 1];
 	/* the control thread's */
+	struct sl_cmd *next;                    /* held back: the next of them, */
+	unsigned loop;                          /* and whose it is */
 	sl_reply_fn *fn;
 	void *arg;
 	struct sl_reply reply;
@@ -423,7 +449,7 @@ struct sl_transport {
 	enum sl_transport_phase phase;
 	enum sl_close_cause cause;
 	struct sl_list in_dead;
-	bool dtls_client, dtls_done, disconnected, twcc_rx, rsize;
+	bool dtls_client, dtls_done, disconnected, twcc_rx, rsize, rsa;
 	struct sl_fingerprint fps[SL_DTLS_FINGERPRINTS_MAX];
 	size_t fp_count;
 	struct sl_path dtls_path;               /* where the last handshake datagram came from */

@@ -109,6 +109,7 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e,
 	memcpy(t->name, conf->name, sizeof(t->name));
 	t->name[sizeof(t->name) - 1] = '\0';
 	t->dtls_client = conf->dtls_client;
+	t->rsa = conf->rsa;
 	t->rtt_us = -1;
 	t->opened_us = t->last_in_us = e->now_us;
 	t->tid_tag = sl_rng_u32(&e->rng);
@@ -127,10 +128,21 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e,
 
 static void free_transport(struct sl_transport *t);
 
+static const struct sl_cert *cert_of(const struct sl_transport *t)
+{
+	const struct sl_engine_conf *conf = &t->eng->conf;
+
+	if (!t->rsa)
+		return conf->cert;
+	return conf->rsa ? __atomic_load_n(conf->rsa, __ATOMIC_ACQUIRE) : NULL;
+}
+
 static int open_webrtc(struct sl_transport *t, const struct sl_transport_conf *conf)
 {
-	int err = conf->offering ? SL_OK : parse_fingerprints(t, conf);
+	int err = t->rsa && !cert_of(t) ? SL_ESTATE : SL_OK;
 
+	if (!err && !conf->offering)
+		err = parse_fingerprints(t, conf);
 	if (!err)
 		err = init_ice(t, conf);
 	if (!err)
@@ -655,7 +667,7 @@ static struct sl_hs *new_hs(struct sl_transport *t, int64_t age_us)
 {
 	struct sl_engine *e = t->eng;
 	struct sl_dtls_conf conf = {.client = t->dtls_client,
-				    .cert = e->conf.cert,
+				    .cert = cert_of(t),
 				    .peer_count = t->fp_count,
 				    .rng = &e->rng};
 	uint64_t id;

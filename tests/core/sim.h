@@ -49,6 +49,7 @@ struct sim_peer {
 	struct peer_conf peer_conf;
 	struct sl_transport_conf *conf; /* owned until opened */
 	bool lite, opened;
+	const struct sl_cert *server_cert; /* that the engine shows it; NULL: sim_cert() */
 	bool other_fingerprint; /* signals a digest that is not its certificate's */
 	uint64_t transport;
 	uint64_t source_ids[PEER_TRACKS], sink_ids[PEER_TRACKS];

@@ -204,6 +204,11 @@ struct peer_sink *sim_plays(struct sim_peer *sp, enum sl_kind kind, unsigned fla
 
 /* ---- commands ---- */
 
+static const char *server_fingerprint(const struct sim_peer *sp)
+{
+	return sl_cert_fingerprint(sp->server_cert ? sp->server_cert : sim_cert());
+}
+
 static void fill_conf(struct sim_peer *sp)
 {
 	struct sl_transport_conf *c = sp->conf;
@@ -253,7 +258,7 @@ int sim_try_open(struct sim_peer *sp)
 		sp->source_ids[i] = cmd.reply.tracks[sp->source_ids[i]];
 	for (unsigned i = 0; i < sp->p->sink_count; i++)
 		sp->sink_ids[i] = cmd.reply.tracks[sp->sink_ids[i]];
-	TRY(peer_remote(sp->p, cmd.reply.ufrag, cmd.reply.pwd, sl_cert_fingerprint(sim_cert()),
+	TRY(peer_remote(sp->p, cmd.reply.ufrag, cmd.reply.pwd, server_fingerprint(sp),
 			&server, 1, sp->sim->now_us));
 	sim_refresh(sp);
 	return SL_OK;
@@ -338,7 +343,7 @@ void sim_restart_ice(struct sim_peer *sp)
 	sl_fmt(cmd.ufrag, sizeof(cmd.ufrag), "%s", creds->ufrag);
 	sl_fmt(cmd.pwd, sizeof(cmd.pwd), "%s", creds->pwd);
 	TRY(sim_command(sp->sim, sp->loop, &cmd));
-	TRY(peer_remote(sp->p, cmd.reply.ufrag, cmd.reply.pwd, sl_cert_fingerprint(sim_cert()),
+	TRY(peer_remote(sp->p, cmd.reply.ufrag, cmd.reply.pwd, server_fingerprint(sp),
 			&server, 1, sp->sim->now_us));
 	sim_refresh(sp);
 }

@@ -4,7 +4,7 @@
  * end. */
 #include "core/core.h"
 #include "core/base/mem.h"
-#include "tests/test.h"
+#include "tests/core/sim.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -526,4 +526,49 @@ TEST(formats_are_equal_for_the_same_bitstream_only)
 	CHECK(sl_core_format(SL_H264, "42e01f/1") != sl_core_format(SL_H264, "42e01f/0"));
 	CHECK(sl_core_format(SL_VP8, "") != sl_core_format(SL_OPUS, ""));
 	CHECK(sl_core_format(SL_VP9, "0") != sl_core_format(SL_AV1, "0"));
+}
+
+TEST(core_makes_an_rsa_certificate_when_it_is_first_asked_for_and_the_command_waits)
+{
+	struct sl_transport_conf c;
+	char made[200];
+
+	sim_no_oom();
+	DEFER(rig_end, &rig);
+	TRY(rig_init());
+	TRY(rig_start());
+	CHECK(!sl_core_fingerprint_rsa(rig.core));
+	c = *a_peer(1);
+	c.rsa = true;
+	TRY(sl_core_open(rig.core, 0, &c, on_reply, nth(0)));
+	TRY(sl_core_open(rig.core, 1, &c, on_reply, nth(1)));
+	TRY(sl_core_open(rig.core, 1, a_peer(2), on_reply, nth(2)));
+	wait_for(1, 0);
+	CHECK_EQ(rig.got[2], 1); /* who can do without it does not wait */
+	CHECK(!sl_core_fingerprint_rsa(rig.core));
+	wait_for(3, 0);
+	CHECK_EQ(rig.last.err, SL_OK);
+	CHECK(rig.last.transport != 0);
+	sl_fmt(made, sizeof(made), "%s", sl_core_fingerprint_rsa(rig.core));
+	CHECK_EQ(strlen(made), 95);
+	CHECK(strcmp(made, sl_core_fingerprint(rig.core)) != 0);
+	sl_core_prepare_rsa(rig.core);
+	TRY(sl_core_open(rig.core, 1, &c, on_reply, nth(3)));
+	wait_for(4, 0);
+	CHECK_STR(sl_core_fingerprint_rsa(rig.core), made);
+}
+
+TEST(core_that_ends_while_it_makes_a_certificate_stops_that)
+{
+	struct sl_transport_conf c;
+
+	sim_no_oom();
+	DEFER(rig_end, &rig);
+	TRY(rig_init());
+	TRY(rig_start());
+	c = *a_peer(1);
+	c.rsa = true;
+	TRY(sl_core_open(rig.core, 0, &c, on_reply, nth(0)));
+	rig_end(&rig);
+	CHECK_EQ(rig.replies, 0);
 }
