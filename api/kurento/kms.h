@@ -373,6 +373,7 @@ struct kms_peer {
 	struct sl_list sessions;        /* bound to it: session.c */
 	struct sl_list calls, waits;    /* that want an answer: call.c, cache.c */
 	struct kms_session *session;    /* of requests that name none; NULL */
+	uint32_t session_count;         /* bound to it */
 	/* Takes over the text (sl_free() it). May not end the peer before it returns. */
 	void (*send)(struct kms_peer *p, char *text, size_t len);
 	/* An answer is lost (memory is out): the connection is to end, so that its client asks again. */
