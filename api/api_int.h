@@ -452,6 +452,9 @@ void api_negotiation_fini(struct api_negotiation *n);
 /* Our candidates of a loop as SDP has them; returns how many. The slices point into `store`. */
 size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *store,
 		      struct sl_sdp_cand *out, size_t cap);
+/* The same without caps of the rooms. */
+void api_track_agreed(const struct sl_sdp_media *agreed, const struct sl_sdp_media *theirs, bool publish,
+		      const struct sl_sdp_send *send, struct sl_track_conf *t);
 /* What core is told of an m-line that both sides agreed on; theirs: the peer's side of it; send: ours, where we send. */
 void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed, const struct sl_sdp_media *theirs,
 		    bool publish, const struct sl_sdp_send *send, struct sl_track_conf *t);

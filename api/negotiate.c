@@ -170,9 +170,8 @@ static uint32_t video_cap(const struct sl_api *api, const struct sl_track_conf *
 	return t->kind == SL_VIDEO && (!t->twcc || api->conf->publish.cap) ? api->publish_bps : 0;
 }
 
-void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed,
-		    const struct sl_sdp_media *theirs, bool publish, const struct sl_sdp_send *send,
-		    struct sl_track_conf *t)
+void api_track_agreed(const struct sl_sdp_media *agreed, const struct sl_sdp_media *theirs,
+		      bool publish, const struct sl_sdp_send *send, struct sl_track_conf *t)
 {
 	t->publish = publish;
 	t->kind = agreed->kind == SL_SDP_VIDEO ? SL_VIDEO : SL_AUDIO;
@@ -188,12 +187,20 @@ void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed,
 		(void)sl_fmt(t->cname, sizeof(t->cname), "%s", send->cname);
 		return;
 	}
-	t->max_bps = video_cap(api, t);
 	for (size_t i = 0; i < theirs->ssrc_count && !t->ssrc; i++)
 		if (!theirs->ssrcs[i].is_rtx) {
 			t->ssrc = theirs->ssrcs[i].ssrc;
 			t->rtx_ssrc = theirs->ssrcs[i].rtx;
 		}
+}
+
+void api_track_conf(struct sl_api *api, const struct sl_sdp_media *agreed,
+		    const struct sl_sdp_media *theirs, bool publish, const struct sl_sdp_send *send,
+		    struct sl_track_conf *t)
+{
+	api_track_agreed(agreed, theirs, publish, send, t);
+	if (publish)
+		t->max_bps = video_cap(api, t);
 }
 
 static void fill_track(struct sl_api *api, const struct api_negotiation *n, size_t line,

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <yaml.h>
 
-enum { JWT_KEY_MIN = 16, KURENTO_PATH_MAX = 64 };
+enum { JWT_KEY_MIN = 16 };
 enum type { TEXT, NUMBER, SWITCH, LIST, SECONDS, MILLISECONDS, IP, IPV4, IPV6, TURN_URL };
 
 struct key {
@@ -119,7 +119,7 @@ static const struct key keys[] = {
 	 "what getMetadata answers"},
 	{"kurento.stun", IP, AT(kurento.stun), 0, 0, "address", "", "STUN server of endpoints"},
 	{"kurento.stun_port", NUMBER, AT(kurento.stun_port), 1, 65535, "", "3478", "its port"},
-	{"kurento.turn", TURN_URL, AT(kurento.turn), 0, 0, "user:password@address:port", "",
+	{"kurento.turn", TURN_URL, AT(kurento.turn), 0, 0, "user:password@host:port", "",
 	 "TURN server of endpoints; ?transport=udp, tcp or tls may follow"},
 	{"kurento.external_ipv4", IPV4, AT(kurento.external_ipv4), 0, 0, "address", "",
 	 "told to peers in place of local IPv4 addresses (NAT)"},
@@ -132,6 +132,9 @@ static const struct key keys[] = {
 	{"kurento.min_port", NUMBER, AT(kurento.min_port), 1, 65535, "", "1024",
 	 "lowest port of sockets that belong to one endpoint"},
 	{"kurento.max_port", NUMBER, AT(kurento.max_port), 1, 65535, "", "65535", "highest one"},
+	{"kurento.rtp_any_address", SWITCH, AT(kurento.rtp_any_address), 0, 0, "", "false",
+	 "plain RTP of a peer behind NAT (a=direction:active) may come from elsewhere than the "
+	 "address it names: who sends first gets its media"},
 	{"kurento.cert_rsa", TEXT, AT(kurento.cert_rsa), 0, 0, "PEM file", "",
 	 "certificate and key of endpoints that ask for RSA; empty: made at start"},
 	{"kurento.cert_ecdsa", TEXT, AT(kurento.cert_ecdsa), 0, 0, "PEM file", "",
@@ -289,7 +292,7 @@ static bool set_address(const struct key *k, struct sl_config *c, struct sl_str 
 	return false;
 }
 
-/* user:password@ip:port, then nothing or ?transport=... The password may hold any character; so
+/* user:password@host:port, then nothing or ?transport=... The password may hold any character; so
  * the last @ ends it. */
 static bool is_turn_url(struct sl_str v)
 {
@@ -297,13 +300,19 @@ static bool is_turn_url(struct sl_str v)
 						 "transport=tls"};
 	const char *at = memrchr(v.p, '@', v.n);
 	const char *colon = memchr(v.p, ':', v.n);
+	struct sl_str host;
 	struct sl_str after;
-	struct sl_addr a;
+	const char *last;
+	uint32_t port;
 
 	if (!at || !colon || colon >= at || colon == v.p)
 		return false;
 	after = sl_str(at + 1, v.n - (size_t)(at + 1 - v.p));
-	if (sl_addr_parse(sl_str_cut(&after, '?'), &a) < 0 || a.port == 0)
+	host = sl_str_cut(&after, '?');
+	last = memrchr(host.p, ':', host.n);
+	if (!last || last == host.p ||
+	    !sl_str_u32(sl_str(last + 1, host.n - (size_t)(last + 1 - host.p)), 65535, &port) ||
+	    port == 0)
 		return false;
 	for (size_t i = 0; i < SL_COUNT(transports); i++)
 		if (sl_str_eq(after, sl_str_z(transports[i])))
@@ -847,13 +856,12 @@ static int check_kurento(const struct sl_config *c, struct sl_config_error *e)
 {
 	const char *path = c->kurento.path;
 
-	if (path[0] == '/' || !path[0] || strlen(path) >= KURENTO_PATH_MAX ||
+	if (path[0] == '/' || !path[0] ||
 	    path[strspn(path, "abcdefghijklmnopqrstuvwxyz"
 			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			      "0123456789-._~/")])
-		return refuse(
-			e, "kurento.path: at most 63 letters, digits, -._~ and / between them are "
-			   "possible; write kurento");
+		return refuse(e, "kurento.path: letters, digits, -._~ and / between them are "
+				 "possible; write kurento");
 	if (c->kurento.min_port > c->kurento.max_port)
 		return refuse(e, "kurento.min_port is above kurento.max_port; exchange them");
 	return SL_OK;

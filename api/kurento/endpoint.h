@@ -162,5 +162,5 @@ void kms_set_max_video_send(struct kms_object *o, struct kms_call *call);
 
 /* stats.c: getStats of an endpoint; transports are those of its tracks, and those given. */
 void kms_stats_get(struct kms_object *o, struct kms_call *call);
-extern const struct kms_impl kms_sdp_endpoint_impl, kms_base_rtp_impl, kms_webrtc_impl;
+extern const struct kms_impl kms_sdp_endpoint_impl, kms_base_rtp_impl, kms_rtp_impl, kms_webrtc_impl;
 #endif

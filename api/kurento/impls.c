@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/kurento/impls.c — which classes there are: one line each. */
-#include "api/kurento/kms.h"
+#include "api/kurento/endpoint.h"
 
 const struct kms_impl *const kms_impls[] = {
 	&kms_media_object_impl,
@@ -12,5 +12,8 @@ const struct kms_impl *const kms_impls[] = {
 	&kms_hub_port_impl,
 	&kms_dispatcher_impl,
 	&kms_one_to_many_impl,
+	&kms_sdp_endpoint_impl,
+	&kms_base_rtp_impl,
+	&kms_rtp_impl,
 	NULL,
 };

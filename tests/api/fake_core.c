@@ -131,6 +131,10 @@ int sl_core_open(struct sl_core *core, unsigned loop, const struct sl_transport_
 		r.tracks[i] = t->tracks[i] = t->id * 1000 + i + 1;
 	r.transport = t->id;
 	credentials(&r, t);
+	if (conf->kind == SL_TK_PLAIN) {
+		r.rtp = sl_addr_with_port(conf->plain.bind, (uint16_t)(40000 + 2 * core->count));
+		r.rtcp = sl_addr_with_port(r.rtp, (uint16_t)(r.rtp.port + !conf->plain.mux));
+	}
 	return reply(core, r, fn, arg);
 }
 
@@ -411,6 +415,17 @@ size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_c
 				      .priority = 2130706430,
 				      .foundation = "2",
 				      .type = "host"};
+	return 2;
+}
+
+size_t sl_core_sockets(const struct sl_core *core, unsigned loop, struct sl_addr *out, size_t cap)
+{
+	(void)core;
+	SL_ASSERT(cap >= 2);
+	out[0] = sl_addr_v4(192, 0, 2, 1, (uint16_t)(10000 + loop));
+	out[1] = (struct sl_addr){.ip = {0x20, 1, 0x0d, 0xb8, [15] = 1},
+				  .port = (uint16_t)(10000 + loop),
+				  .family = 6};
 	return 2;
 }
 

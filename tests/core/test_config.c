@@ -108,6 +108,8 @@ static const struct row {
 	 "65536"},
 	{"kurento.max_port", "KURENTO_MAX_PORT", NUMBER, AT(kurento.max_port), 65535, "2000", 2000,
 	 "0", "65536"},
+	{"kurento.rtp_any_address", "KURENTO_RTP_ANY_ADDRESS", SWITCH, AT(kurento.rtp_any_address),
+	 0, "on", 1, NULL, NULL},
 	{"kurento.cert_rsa", "KURENTO_CERT_RSA", TEXT, AT(kurento.cert_rsa), 0, "r.pem", 0, NULL,
 	 NULL},
 	{"kurento.cert_ecdsa", "KURENTO_CERT_ECDSA", TEXT, AT(kurento.cert_ecdsa), 0, "e.pem", 0,
@@ -500,8 +502,7 @@ TEST(config_takes_turn_servers_and_never_repeats_a_wrong_one)
 	} cases[] = {
 		{"", true},
 		{"u:p@192.0.2.1:3478", true},
-		{"u:p@turn.example:5349?transport=tls", false},
-		{"u:p@192.0.2.1:5349?transport=tls", true},
+		{"u:p@turn.example:5349?transport=tls", true},
 		{"u:p@[2001:db8::1]:3478?transport=tcp", true},
 		{"u:a@b:c@192.0.2.1:3478?transport=udp", true},
 		{"u:@192.0.2.1:3478", true},

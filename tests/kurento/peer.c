@@ -19,7 +19,6 @@ int world_start(void)
 	world.up = true;
 	world.now_us = 1000 * SL_SEC;
 	world.rng = sl_test_rng(&world.seed, 11);
-	sl_config_defaults(&world.conf);
 	world.conf.loops = 1;
 	fake_core_init(&world.core, &world.loop);
 	err = kms_new(&world.conf, &world.core, &world.loop, &world.rng, &world.k);
@@ -121,6 +120,17 @@ const cJSON *peer_take(struct peer *p)
 	return world.answer;
 }
 
+static const cJSON *answer_to(const struct peer *p, int id)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const cJSON *number = at(p->got[i], "id", NULL);
+
+		if (cJSON_IsNumber(number) && number->valuedouble == id)
+			return p->got[i];
+	}
+	return NULL;
+}
+
 static const cJSON *vcall(struct peer *p, const char *method, const char *params, va_list ap)
 {
 	const cJSON *answer;
@@ -139,12 +149,12 @@ static const cJSON *vcall(struct peer *p, const char *method, const char *params
 	while (p->n > 0)
 		(void)peer_take(p);
 	peer_say(p, text);
-	answer = NULL;
-	for (size_t i = 0; i < p->n && !answer; i++)
-		answer = at(p->got[i], "id", NULL) && cJSON_IsNumber(at(p->got[i], "id", NULL)) &&
-					 at(p->got[i], "id", NULL)->valuedouble == id
-				 ? p->got[i]
-				 : NULL;
+	answer = answer_to(p, id);
+	/* Some answers wait for core's. */
+	for (int i = 0; i < 8 && !answer; i++) {
+		world_wait(0);
+		answer = answer_to(p, id);
+	}
 	if (str_at(answer, "result", "sessionId"))
 		(void)sl_fmt(p->session, sizeof(p->session), "%s", str_at(answer, "result", "sessionId"));
 	return answer;
