@@ -252,14 +252,14 @@ static int make_sdp(struct api_join *j, struct sl_arena *arena, struct sl_sdp *o
 {
 	struct sl_sdp_offer_line *lines = sl_arena_alloc(arena, j->offered * sizeof(*lines));
 	/* The offer has slices of it. */
-	struct sl_core_cand *store = sl_arena_alloc(arena, SL_CORE_LOCALS_MAX * sizeof(*store));
-	struct sl_sdp_cand cands[SL_CORE_LOCALS_MAX];
+	struct sl_core_cand *store = sl_arena_alloc(arena, SL_CORE_CANDS_MAX * sizeof(*store));
+	struct sl_sdp_cand cands[SL_CORE_CANDS_MAX];
 	struct sl_sdp_ours ours;
 	size_t n;
 
 	if (!lines || !store)
 		return SL_ENOMEM;
-	n = api_candidates(j->api, j->s->loop, store, cands, SL_CORE_LOCALS_MAX);
+	n = api_candidates(j->api, j->s->loop, store, cands, SL_CORE_CANDS_MAX);
 	api_ours(j->api, j->ufrag, j->pwd, cands, n, &ours);
 	api_allow_codecs(j->s->codecs, ours.codecs);
 	ours.session_id = j->sdp_id;

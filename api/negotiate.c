@@ -12,6 +12,7 @@ size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *st
 {
 	size_t n = sl_core_candidates(api->core, loop, store, cap);
 
+	n += sl_core_tcp_candidates(api->core, loop, store + n, cap - n);
 	for (size_t i = 0; i < n; i++)
 		out[i] = (struct sl_sdp_cand){
 			.addr = store[i].addr,
@@ -19,6 +20,7 @@ size_t api_candidates(struct sl_api *api, unsigned loop, struct sl_core_cand *st
 			.type = sl_str_z(store[i].type),
 			.component = 1,
 			.priority = store[i].priority,
+			.tcp = (enum sl_sdp_tcp)store[i].tcp,
 		};
 	return n;
 }
@@ -320,11 +322,11 @@ int api_negotiate(struct sl_api *api, struct sl_str text, enum sl_sdp_role role,
 	err = sl_sdp_read(text, &n->arena, &n->offer, why);
 	if (err)
 		return err;
-	store = sl_arena_alloc(&n->arena, SL_CORE_LOCALS_MAX * sizeof(*store));
-	n->cands = sl_arena_alloc(&n->arena, SL_CORE_LOCALS_MAX * sizeof(*n->cands));
+	store = sl_arena_alloc(&n->arena, SL_CORE_CANDS_MAX * sizeof(*store));
+	n->cands = sl_arena_alloc(&n->arena, SL_CORE_CANDS_MAX * sizeof(*n->cands));
 	if (!store || !n->cands)
 		return SL_ENOMEM;
-	n->cand_count = api_candidates(api, loop, store, n->cands, SL_CORE_LOCALS_MAX);
+	n->cand_count = api_candidates(api, loop, store, n->cands, SL_CORE_CANDS_MAX);
 	err = make_sends(api, n);
 	if (!err)
 		err = answer(api, n, "stand", stand_in, why);

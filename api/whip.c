@@ -449,12 +449,12 @@ static void add_after_restart(struct api_op *op, struct api_session *s)
 
 static void restarted(struct api_op *op, struct api_session *s, const struct sl_reply *r)
 {
-	struct sl_core_cand store[SL_CORE_LOCALS_MAX];
-	struct sl_sdp_cand cands[SL_CORE_LOCALS_MAX];
+	struct sl_core_cand store[SL_CORE_CANDS_MAX];
+	struct sl_sdp_cand cands[SL_CORE_CANDS_MAX];
 	char text[8192];
 	struct sl_buf b = sl_buf(text, sizeof(text));
 	struct sl_sdp_ours ours;
-	size_t n = api_candidates(op->api, s->loop, store, cands, SL_CORE_LOCALS_MAX);
+	size_t n = api_candidates(op->api, s->loop, store, cands, SL_CORE_CANDS_MAX);
 
 	api_ours(op->api, r->ufrag, r->pwd, cands, n, &ours);
 	sl_sdpfrag_write(&ours, sl_str_z(s->mid),

@@ -67,6 +67,8 @@ static const struct key keys[] = {
 	 "it"},
 	{"media.gso_padding", SWITCH, AT(media.gso_padding), 0, 0, "", "true",
 	 "make their lengths equal by at most 16 bytes of RTP padding"},
+	{"media.tcp", SWITCH, AT(media.tcp), 0, 0, "", "true",
+	 "ICE over TCP, on the same port numbers"},
 	{"ice.timeout", SECONDS, AT(ice.timeout_us), 1, 600, "s", "15",
 	 "silence after which a peer is gone"},
 	{"ice.lite", SWITCH, AT(ice.lite), 0, 0, "", "true", "ICE lite: peers do the checking"},

@@ -37,7 +37,7 @@ struct sl_config {
 							 * and link-local */
 		struct sl_config_list announce;         /* ip or ip:port */
 		uint32_t port;                          /* 10000; 0 = any free */
-		bool gro, gso, gso_padding;             /* true */
+		bool gro, gso, gso_padding, tcp;        /* true */
 	} media;
 	struct {
 		int64_t timeout_us;                     /* 15 s */

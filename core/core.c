@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -13,7 +14,9 @@ enum {
 	MAX_TRANSPORTS = 10000,
 	MAX_TRACKS = 20000,
 	MAX_PACKETS = 32768,
-	MAX_HANDSHAKES = 128
+	MAX_HANDSHAKES = 128,
+	MAX_CHECKS = 5000, /* T07: ICE checks a second, of all loops together */
+	STRANGER_US = 10 * 1000000
 };
 
 struct sl_core {
@@ -106,6 +109,20 @@ static void wake_loop(void *arg, unsigned loop)
 	sl_loop_wake(c->loops[loop]);
 }
 
+/* A part of the descriptors stays for HTTP, files and the loops themselves. */
+static uint32_t sockets_of_loop(const struct sl_core *c, const struct sl_config *conf)
+{
+	enum { RESERVE = 1536 };
+	struct rlimit lim = {.rlim_cur = RLIM_INFINITY};
+	uint64_t max = conf->limits.max_sockets;
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	if (lim.rlim_cur != RLIM_INFINITY)
+		max = SL_MIN(max, lim.rlim_cur > 2 * RESERVE ? lim.rlim_cur - RESERVE
+							     : lim.rlim_cur / 2);
+	return (uint32_t)((max + c->loop_count - 1) / c->loop_count);
+}
+
 static int start_loops(struct sl_core *c, const struct sl_config *conf, struct sl_core_why *why)
 {
 	struct sl_loop_conf *lc = sl_zalloc(sizeof(*lc));
@@ -118,6 +135,7 @@ static int start_loops(struct sl_core *c, const struct sl_config *conf, struct s
 						.max_tracks = MAX_TRACKS,
 						.max_packets = MAX_PACKETS,
 						.max_handshakes = MAX_HANDSHAKES,
+						.max_checks = MAX_CHECKS / c->loop_count,
 						.ice_timeout_us = conf->ice.timeout_us,
 						.ntp_offset_us = ntp_offset_us(),
 						.max_video_bps = conf->publish.max_video_bps,
@@ -125,7 +143,9 @@ static int start_loops(struct sl_core *c, const struct sl_config *conf, struct s
 						.gso_padding = conf->media.gso_padding,
 						.cert = c->certs.first,
 						.rsa = &c->certs.rsa};
-		lc->max_socks = (conf->limits.max_sockets + c->loop_count - 1) / c->loop_count;
+		lc->max_socks = sockets_of_loop(c, conf);
+		lc->tcp = conf->media.tcp;
+		lc->stranger_us = STRANGER_US;
 		lc->gso = conf->media.gso;
 		lc->gro = conf->media.gro;
 		lc->hs_pool = c->hs_pool;
@@ -640,8 +660,8 @@ static void add_candidate(struct sl_core_cand *out, const struct sl_addr *addr, 
 	sl_fmt(out->foundation, sizeof(out->foundation), "%zu", i + 1);
 }
 
-size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core_cand *out,
-			  size_t cap)
+/* Where peers find the loop: announced addresses stand in for the sockets' own of their family. */
+static size_t host_addrs(const struct sl_core *c, unsigned loop, struct sl_addr *out, size_t cap)
 {
 	struct sl_addr locals[SL_CORE_LOCALS_MAX];
 	size_t count = sl_loop_locals(c->loops[loop], locals, SL_CORE_LOCALS_MAX);
@@ -653,13 +673,52 @@ size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core
 		/* The port of an announced ip:port stands for loop 0, the others follow; a bare ip
 		 * has the socket's own. */
 		a.port = (uint16_t)(a.port ? a.port + loop : port_of(locals, count, a.family));
-		add_candidate(&out[n], &a, n);
+		out[n] = a;
 	}
 	for (size_t i = 0; i < count && n < cap; i++)
-		if (!announced(c, locals[i].family)) {
-			add_candidate(&out[n], &locals[i], n);
-			n++;
-		}
+		if (!announced(c, locals[i].family))
+			out[n++] = locals[i];
+	return n;
+}
+
+size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core_cand *out,
+			  size_t cap)
+{
+	struct sl_addr addrs[SL_CORE_CANDS_MAX];
+	size_t n = host_addrs(c, loop, addrs, SL_MIN(cap, (size_t)SL_CORE_CANDS_MAX));
+
+	for (size_t i = 0; i < n; i++)
+		add_candidate(&out[i], &addrs[i], i);
+	return n;
+}
+
+/* Does anybody listen for connections behind this address? */
+static bool listens(const struct sl_core *c, unsigned loop, const struct sl_addr *a)
+{
+	const struct sl_engine_conf *ec = &sl_loop_engine(c->loops[loop])->conf;
+
+	for (size_t i = 0; i < ec->local_count; i++)
+		if (ec->tcp >> i & 1 && ec->locals[i].addr.family == a->family &&
+		    (announced(c, a->family) || sl_addr_eq(&ec->locals[i].addr, a)))
+			return true;
+	return false;
+}
+
+size_t sl_core_tcp_candidates(const struct sl_core *c, unsigned loop, struct sl_core_cand *out,
+			      size_t cap)
+{
+	struct sl_addr addrs[SL_CORE_CANDS_MAX];
+	size_t count = host_addrs(c, loop, addrs, SL_CORE_CANDS_MAX);
+	size_t n = 0;
+
+	for (size_t i = 0; i < count && n < cap; i++) {
+		if (!listens(c, loop, &addrs[i]))
+			continue;
+		add_candidate(&out[n], &addrs[i], 100 + i);
+		out[n].tcp = SL_CAND_TCP_PASSIVE;
+		out[n++].priority = sl_ice_tcp_priority(SL_ICE_HOST, SL_CAND_TCP_PASSIVE,
+							(uint16_t)(8191 - i));
+	}
 	return n;
 }
 

@@ -305,6 +305,9 @@ void sl_core_prepare_rsa(struct sl_core *core);
  * where given. */
 size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,
 			  size_t cap);
+/* The same over TCP, all passive: where peers may connect to. None without `media.tcp`. */
+size_t sl_core_tcp_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,
+			      size_t cap);
 const struct sl_stats *sl_core_stats(const struct sl_core *core, unsigned loop);
 uint32_t sl_core_transports(const struct sl_core *core, unsigned loop);
 /* The loop cannot keep up: no new sessions for it. */

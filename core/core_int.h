@@ -282,6 +282,9 @@ struct sl_engine_io {
 	 * for the connection. Errors as above. */
 	int (*stream_open)(void *arg, uint64_t transport, const struct sl_addr *bind,
 			   const struct sl_addr *remote, enum sl_framing f, struct sl_addr *local);
+	/* A connection that came by itself (its datagrams have no owner yet) belongs to that
+	 * transport. */
+	void (*sock_give)(void *arg, uint32_t sock, uint64_t transport);
 	void (*sock_close)(void *arg, uint32_t sock);
 };
 
@@ -296,6 +299,7 @@ enum {
 struct sl_engine_conf {
 	unsigned loop;
 	uint32_t max_transports, max_tracks, max_packets, max_handshakes;
+	uint32_t max_checks;                    /* a second (T07); 0: no bound for all together */
 	int64_t ice_timeout_us;
 	int64_t ntp_offset_us;                  /* added to now_us: microseconds since 1900; latched
 						 * at start */
@@ -304,6 +308,8 @@ struct sl_engine_conf {
 	bool allow_loopback;
 	bool gso_padding;
 	uint32_t gso;                           /* bit by socket: takes runs as one */
+	uint32_t tcp;                           /* bit by socket: connections come in at the same
+						 * address */
 	const struct sl_cert *cert;
 	struct sl_cert *const *rsa;             /* where the second one will stand; NULL: nowhere */
 	struct sl_ice_cand locals[SL_CORE_LOCALS_MAX];
@@ -353,6 +359,7 @@ struct sl_engine {
 	int64_t now_us;
 	int seal_count, open_count, dest_count;
 	uint64_t batch;                         /* serial of the egress batch */
+	struct sl_ice_budget checks;            /* T07: of all transports here */
 	int64_t send_time_us;                   /* abs-send-time was computed for then */
 	uint32_t send_time;
 	uint64_t hash_secret[2];
@@ -370,6 +377,9 @@ void sl_engine_tick(struct sl_engine *e, int64_t now_us);
 /* The oldest datagram of this wake-up had waited so long in the socket. */
 void sl_engine_waited(struct sl_engine *e, int64_t wait_us, int64_t now_us);
 void sl_engine_handshake(struct sl_engine *e, struct sl_hs *hs, int64_t now_us);
+/* A stream of that transport has ended, for this reason in words; it is closed now. */
+void sl_engine_sock_lost(struct sl_engine *e, uint64_t owner, uint32_t sock, const char *why,
+			 int64_t now_us);
 void sl_engine_relay(struct sl_engine *e, unsigned from, const struct sl_relay_msg *msg,
 		     int64_t now_us);
 /* A control message to another loop, and an event to the control thread: now, or as soon as there
@@ -488,7 +498,8 @@ SL_MUST_USE int sl_transport_open(struct sl_engine *e, const struct sl_transport
 				  struct sl_reply *reply);
 /* Ends it at once; SL_EV_CLOSED goes out now or as soon as there is room. */
 void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause);
-void sl_transport_stun(struct sl_transport *t, const struct sl_in *in);
+/* Returns whether it was authentic. */
+bool sl_transport_stun(struct sl_transport *t, const struct sl_in *in);
 void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in);
 void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs);
 /* After anything that changed the ICE agent: sends what it has, hears its events, re-arms its
@@ -536,6 +547,12 @@ SL_MUST_USE int sl_sock_stream(struct sl_transport *t, const struct sl_addr *bin
 			       struct sl_addr *local);
 void sl_sock_close(struct sl_transport *t, uint32_t sock);      /* also of one that is not open */
 void sl_sock_close_all(struct sl_transport *t);
+/* First datagram of a connection that came by itself: it is the transport's if that is authentic,
+ * else closed. */
+void sl_sock_claim(struct sl_transport *t, const struct sl_in *in);
+/* What the agent wants to send over TCP where there is no stream yet: opens one, and puts it into
+ * *path. */
+SL_MUST_USE int sl_sock_connect(struct sl_transport *t, struct sl_path *path);
 
 /* ================= plain.c: transports without ICE and DTLS ================= */
 enum sl_leg_of { SL_LEG_RTP, SL_LEG_RTCP, SL_LEGS };
@@ -916,6 +933,8 @@ struct sl_loop_conf {
 	size_t bind_count;
 	bool gso, gro;
 	uint32_t max_socks;                     /* of single transports, at a time */
+	bool tcp;                               /* listen for connections, too */
+	int64_t stranger_us;                    /* how long one may take to say whose it is */
 	bool found;                             /* the addresses are the interfaces' own: one that
 						 * does not open is left out */
 	struct sl_hs_pool *hs_pool;

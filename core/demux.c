@@ -77,12 +77,31 @@ static struct sl_transport *path_owner(struct sl_engine *e, const struct sl_in *
 	return t;
 }
 
+/* A connection that nobody has claimed: it may begin with a check, and with nothing else. */
+static void stranger(struct sl_engine *e, const struct sl_in *in, enum sl_class class_)
+{
+	struct sl_transport *t = NULL;
+
+	if (class_ == SL_CLASS_STUN)
+		t = stun_owner(e, in);
+	else
+		sl_stat_inc(&e->stats, SL_STAT_demux_no_transport);
+	if (t)
+		sl_sock_claim(t, in);
+	else
+		e->io.sock_close(e->io.arg, in->path.sock);
+}
+
 static void dispatch(struct sl_engine *e, const struct sl_in *in)
 {
 	struct sl_transport *t = NULL;
 	bool truncated;
 	enum sl_class class_ = sl_classify(in->data, in->len, &truncated);
 
+	if (in->path.sock & SL_SOCK_STREAM && !in->owner) {
+		stranger(e, in, truncated ? SL_CLASS_UNKNOWN : class_);
+		return;
+	}
 	if (truncated || in->truncated) {
 		sl_stat_inc(&e->stats, SL_STAT_demux_truncated);
 		return;

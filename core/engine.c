@@ -77,6 +77,7 @@ int sl_engine_init(struct sl_engine *e, const struct sl_engine_conf *conf,
 	sl_list_init(&e->dead);
 	sl_list_init(&e->queued);
 	e->batch = 1;
+	e->checks.per_second = conf->max_checks;
 	e->send_time_us = -1;
 	sl_rng_fill(rng, e->hash_secret, sizeof(e->hash_secret));
 	e->egress = sl_zalloc_array(SL_BATCH, sizeof(*e->egress));

@@ -53,6 +53,17 @@ static void io_sock_close(void *arg, uint32_t sock)
 	sl_loop_sock_close(arg, sock);
 }
 
+static int io_stream_open(void *arg, uint64_t transport, const struct sl_addr *bind,
+			  const struct sl_addr *remote, enum sl_framing f, struct sl_addr *local)
+{
+	return sl_loop_stream_open(arg, transport, bind, remote, f, local);
+}
+
+static void io_sock_give(void *arg, uint32_t sock, uint64_t transport)
+{
+	sl_loop_sock_give(arg, sock, transport);
+}
+
 static bool io_handshake(void *arg, struct sl_hs *hs)
 {
 	struct sl_loop *l = arg;
@@ -110,7 +121,7 @@ static void arm_timer(struct sl_loop *l, int64_t now_us)
 			       left_us > 0 ? (uint64_t)(left_us + SL_MS - 1) / SL_MS : 0, 0);
 }
 
-static void finish(struct sl_loop *l, int64_t now_us)
+void sl_loop_finish(struct sl_loop *l, int64_t now_us)
 {
 	sl_engine_tick(&l->engine, now_us);
 	sl_engine_flush(&l->engine);
@@ -122,7 +133,7 @@ static void finish(struct sl_loop *l, int64_t now_us)
 	arm_timer(l, now_us);
 }
 
-static int64_t begin(struct sl_loop *l)
+int64_t sl_loop_begin(struct sl_loop *l)
 {
 	int64_t now_us = sl_now_us();
 
@@ -135,7 +146,7 @@ static void on_timer(uv_timer_t *timer)
 	struct sl_loop *l = timer->data;
 
 	l->timer_due_us = SL_NEVER;
-	finish(l, begin(l));
+	sl_loop_finish(l, sl_loop_begin(l));
 }
 
 /* A socket of one transport may be closed by what it brings. */
@@ -143,7 +154,7 @@ void sl_loop_readable(uv_poll_t *poll, int status, int events)
 {
 	struct sl_socket *s = poll->data;
 	struct sl_loop *l = s->loop;
-	int64_t now_us = begin(l);
+	int64_t now_us = sl_loop_begin(l);
 	struct sl_in in[SL_UDP_BATCH];
 	int batch = sl_udp_batch(l->bufs);
 
@@ -160,7 +171,7 @@ void sl_loop_readable(uv_poll_t *poll, int status, int events)
 			total += some;
 		}
 	}
-	finish(l, now_us);
+	sl_loop_finish(l, now_us);
 }
 
 static void run_commands(struct sl_loop *l, int64_t now_us)
@@ -201,6 +212,7 @@ static void close_handles(struct sl_loop *l)
 {
 	for (size_t i = 0; i < l->socket_count; i++)
 		uv_close((uv_handle_t *)&l->sockets[i].poll, NULL);
+	sl_loop_listeners_close(l);
 	sl_loop_socks_close(l);
 	uv_close((uv_handle_t *)&l->async, NULL);
 	uv_close((uv_handle_t *)&l->timer, NULL);
@@ -209,14 +221,14 @@ static void close_handles(struct sl_loop *l)
 static void on_wake(uv_async_t *async)
 {
 	struct sl_loop *l = async->data;
-	int64_t now_us = begin(l);
+	int64_t now_us = sl_loop_begin(l);
 	struct sl_hs *hs;
 
 	run_relays(l, now_us);
 	while ((hs = sl_hs_finished(l->conf.hs_pool, l->engine.conf.loop)))
 		sl_engine_handshake(&l->engine, hs, now_us);
 	run_commands(l, now_us);
-	finish(l, now_us);
+	sl_loop_finish(l, now_us);
 	if (l->stopping && !uv_is_closing((uv_handle_t *)&l->async))
 		close_handles(l);
 }
@@ -263,6 +275,8 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 		sl_fmt(ec->locals[i].foundation, sizeof(ec->locals[i].foundation), "%zu", i + 1);
 		ec->gso |= s->udp.gso ? 1u << i : 0;
 		ec->allow_loopback |= sl_addr_is_loopback(&s->udp.local);
+		if (l->conf.tcp)
+			sl_loop_listen(l, i);
 	}
 	ec->local_count = l->socket_count;
 	return l->socket_count > 0 ? SL_OK : SL_EIO;
@@ -290,6 +304,7 @@ static int init_uv(struct sl_loop *l)
 	uv_timer_init(&l->uv, &l->timer);
 	l->async.data = l->timer.data = l;
 	l->timer_due_us = SL_NEVER;
+	sl_loop_listeners_start(l);
 	for (size_t i = 0; i < l->socket_count; i++) {
 		uv_poll_init(&l->uv, &l->sockets[i].poll, l->sockets[i].udp.fd);
 		l->sockets[i].poll.data = &l->sockets[i];
@@ -308,12 +323,15 @@ int sl_loop_new(const struct sl_loop_conf *conf, struct sl_loop **out, struct sl
 				  .relay_push = io_relay_push,
 				  .event = io_event,
 				  .sock_open = io_sock_open,
+				  .stream_open = io_stream_open,
+				  .sock_give = io_sock_give,
 				  .sock_close = io_sock_close};
 	int err;
 
 	if (!l)
 		return SL_ENOMEM;
 	l->conf = *conf;
+	sl_list_init(&l->strangers);
 	err = open_sockets(l, why);
 	if (!err)
 		err = sl_rng_system_new(&l->rng);
@@ -363,6 +381,7 @@ void sl_loop_free(struct sl_loop *l)
 	sl_engine_fini(&l->engine);
 	for (size_t i = 0; i < l->socket_count; i++)
 		sl_udp_close(&l->sockets[i].udp);
+	sl_loop_listeners_free(l);
 	sl_free(l->socks.slots);
 	sl_udp_bufs_free(l->bufs);
 	sl_ring_fini(&l->commands);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/loop_int.h — a media loop as its files see it: loop.c has its turns, loop_sock.c the sockets
- * that belong to one transport each. */
+ * that belong to one transport each, tcp.c streams and who listens for them. */
 #ifndef SL_LOOP_INT_H
 #define SL_LOOP_INT_H
 #include "core/core_int.h"
@@ -11,7 +11,15 @@ struct sl_socket {
 	uv_poll_t poll;
 	struct sl_udp udp;
 	struct sl_loop *loop;
-	bool closed; /* only of one transport's */
+	bool closed;		  /* only of one transport's */
+	struct sl_stream *stream; /* owned; NULL: UDP */
+};
+
+/* One TCP socket for each address, where peers' connections come in. */
+struct sl_listener {
+	uv_poll_t poll;
+	int fd; /* 0: none */
+	struct sl_loop *loop;
 };
 
 /* Sockets that belong to one transport each, by the low bits of their number. */
@@ -31,6 +39,10 @@ struct sl_loop {
 	struct sl_rng rng;
 	struct sl_socket sockets[SL_CORE_LOCALS_MAX];
 	size_t socket_count;
+	struct sl_listener listeners[SL_CORE_LOCALS_MAX]; /* by local address */
+	struct sl_list strangers; /* connections that nobody has claimed yet, the oldest first */
+	uint32_t stranger_count;
+	uv_timer_t stranger_timer;
 	struct sl_socks socks;
 	struct sl_udp_bufs *bufs;
 	struct sl_ring commands;		 /* control thread → loop: struct sl_cmd * */
@@ -49,13 +61,37 @@ struct sl_loop {
 
 /* ---- loop.c ---- */
 void sl_loop_readable(uv_poll_t *poll, int status, int events);
+/* What stands around whatever wakes the loop: reads the clock; sends, and arms the timer. */
+int64_t sl_loop_begin(struct sl_loop *l);
+void sl_loop_finish(struct sl_loop *l, int64_t now_us);
 
 /* ---- loop_sock.c; see struct sl_engine_io ---- */
 SL_MUST_USE int sl_loop_sock_open(struct sl_loop *l, uint64_t transport, const struct sl_addr *bind,
 				  struct sl_addr *local);
 void sl_loop_sock_close(struct sl_loop *l, uint32_t sock);
+void sl_loop_sock_give(struct sl_loop *l, uint32_t sock, uint64_t transport);
 /* All of them, and no new ones from now on. */
 void sl_loop_socks_close(struct sl_loop *l);
 /* Returns how many datagrams the system took: none of a socket that is not open. */
 int sl_loop_sock_send(struct sl_loop *l, uint32_t sock, struct sl_run *runs, int n);
+/* A socket to be opened: SL_ESTATE, SL_EFULL, SL_ENOMEM. */
+SL_MUST_USE int sl_loop_sock_new(struct sl_loop *l, uint64_t transport, struct sl_socket **out);
+/* Takes over s, whose descriptor is open. Its number, or an error, and then s is gone. */
+SL_MUST_USE int sl_loop_sock_start(struct sl_socket *s, uint32_t flags, int events, uv_poll_cb fn);
+void sl_loop_sock_drop(struct sl_socket *s); /* one that was not started */
+
+/* ---- tcp.c ---- */
+SL_MUST_USE int sl_loop_stream_open(struct sl_loop *l, uint64_t transport,
+				    const struct sl_addr *bind, const struct sl_addr *remote,
+				    enum sl_framing f, struct sl_addr *local);
+/* Returns how many datagrams were taken, all of each: what does not fit waits, and when too much
+ * waits they are dropped. */
+int sl_stream_send(struct sl_socket *s, const struct sl_run *runs, int n);
+void sl_stream_free(struct sl_stream *st); /* takes NULL */
+void sl_stream_claimed(struct sl_socket *s);
+/* Where there is none, it says so in the log. */
+void sl_loop_listen(struct sl_loop *l, size_t local);
+void sl_loop_listeners_start(struct sl_loop *l);
+void sl_loop_listeners_close(struct sl_loop *l); /* from libuv; the descriptors with _free */
+void sl_loop_listeners_free(struct sl_loop *l);
 #endif

@@ -29,7 +29,7 @@ static bool grow(struct sl_socks *k)
 }
 
 /* Takes a slot for s. Its number, or a negative error. */
-static int enter(struct sl_loop *l, struct sl_socket *s)
+static int enter(struct sl_loop *l, struct sl_socket *s, uint32_t flags)
 {
 	struct sl_socks *k = &l->socks;
 	struct sl_sock_slot *slot;
@@ -42,7 +42,7 @@ static int enter(struct sl_loop *l, struct sl_socket *s)
 	k->free = slot->next;
 	k->count++;
 	slot->s = s;
-	return (int)(slot->gen << SL_SOCK_SLOT_BITS | (i + SL_CORE_LOCALS_MAX));
+	return (int)(flags | slot->gen << SL_SOCK_SLOT_BITS | (i + SL_CORE_LOCALS_MAX));
 }
 
 static struct sl_sock_slot *slot_of(struct sl_loop *l, uint32_t sock)
@@ -55,15 +55,24 @@ static struct sl_sock_slot *slot_of(struct sl_loop *l, uint32_t sock)
 
 /* ---- life ---- */
 
+void sl_loop_sock_drop(struct sl_socket *s)
+{
+	sl_udp_close(&s->udp);
+	sl_stream_free(s->stream);
+	sl_free(s);
+}
+
 static void on_closed(uv_handle_t *poll)
 {
-	sl_free(poll->data);
+	sl_loop_sock_drop(poll->data);
 }
 
 /* The memory stays until libuv has let go, and with it whatever is being read just now. */
 static void abandon(struct sl_socket *s)
 {
 	s->closed = true;
+	if (s->stream)
+		sl_stream_claimed(s);
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 	sl_udp_close(&s->udp);
 }
@@ -80,24 +89,9 @@ static void end(struct sl_loop *l, struct sl_sock_slot *slot)
 	abandon(s);
 }
 
-/* SL_OK: libuv has it, and has to let go of it before it is freed. */
-static int open_socket(struct sl_loop *l, struct sl_socket *s, const struct sl_addr *bind)
-{
-	int err = sl_udp_open_own(&s->udp, bind, l->sockets[0].udp.gso, l->conf.gro);
-
-	if (!err && uv_poll_init(&l->uv, &s->poll, s->udp.fd) < 0) {
-		sl_udp_close(&s->udp);
-		err = SL_EFULL;
-	}
-	s->poll.data = s;
-	return err;
-}
-
-int sl_loop_sock_open(struct sl_loop *l, uint64_t transport, const struct sl_addr *bind,
-		      struct sl_addr *local)
+int sl_loop_sock_new(struct sl_loop *l, uint64_t transport, struct sl_socket **out)
 {
 	struct sl_socket *s;
-	int number;
 
 	if (l->socks.closed || l->socks.count >= l->conf.max_socks)
 		return l->socks.closed ? SL_ESTATE : SL_EFULL;
@@ -105,21 +99,56 @@ int sl_loop_sock_open(struct sl_loop *l, uint64_t transport, const struct sl_add
 	if (!s)
 		return SL_ENOMEM;
 	s->loop = l;
+	s->udp.fd = -1;
 	s->udp.owner = transport;
-	number = open_socket(l, s, bind);
-	if (number < 0) {
-		sl_free(s);
-		return number;
+	*out = s;
+	return SL_OK;
+}
+
+int sl_loop_sock_start(struct sl_socket *s, uint32_t flags, int events, uv_poll_cb fn)
+{
+	int number;
+
+	if (uv_poll_init(&s->loop->uv, &s->poll, s->udp.fd) < 0) {
+		sl_loop_sock_drop(s);
+		return SL_EFULL;
 	}
-	number = enter(l, s);
+	s->poll.data = s;
+	number = enter(s->loop, s, flags);
 	if (number < 0) {
 		abandon(s);
 		return number;
 	}
 	s->udp.index = (uint32_t)number;
-	*local = s->udp.local;
-	SL_ASSERT(uv_poll_start(&s->poll, UV_READABLE, sl_loop_readable) == 0);
+	SL_ASSERT(uv_poll_start(&s->poll, events, fn) == 0);
 	return number;
+}
+
+int sl_loop_sock_open(struct sl_loop *l, uint64_t transport, const struct sl_addr *bind,
+		      struct sl_addr *local)
+{
+	struct sl_socket *s;
+	int err = sl_loop_sock_new(l, transport, &s);
+
+	if (err)
+		return err;
+	err = sl_udp_open_own(&s->udp, bind, l->sockets[0].udp.gso, l->conf.gro);
+	if (err) {
+		sl_loop_sock_drop(s);
+		return err;
+	}
+	*local = s->udp.local;
+	return sl_loop_sock_start(s, 0, UV_READABLE, sl_loop_readable);
+}
+
+void sl_loop_sock_give(struct sl_loop *l, uint32_t sock, uint64_t transport)
+{
+	struct sl_sock_slot *slot = slot_of(l, sock);
+
+	if (!slot)
+		return;
+	slot->s->udp.owner = transport;
+	sl_stream_claimed(slot->s);
 }
 
 void sl_loop_sock_close(struct sl_loop *l, uint32_t sock)
@@ -142,5 +171,8 @@ int sl_loop_sock_send(struct sl_loop *l, uint32_t sock, struct sl_run *runs, int
 {
 	struct sl_sock_slot *slot = slot_of(l, sock);
 
-	return slot ? sl_udp_send(&slot->s->udp, l->bufs, runs, n) : 0;
+	if (!slot)
+		return 0;
+	return slot->s->stream ? sl_stream_send(slot->s, runs, n)
+			       : sl_udp_send(&slot->s->udp, l->bufs, runs, n);
 }

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -353,6 +354,17 @@ static int make_token(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+/* Sessions over TCP, TURN or plain RTP have descriptors of their own. */
+static void raise_descriptors(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct server s;
@@ -383,6 +395,7 @@ int main(int argc, char **argv)
 		printf("sluice %s\n", SLUICE_VERSION);
 		return EXIT_SUCCESS;
 	default:
+		raise_descriptors();
 		return serve(&s);
 	}
 }

@@ -2,6 +2,7 @@
  * core/sock.c — sockets that belong to one transport: those it has open are noted here, so that
  * none outlives it. */
 #include "core/core_int.h"
+#include "core/base/log.h"
 
 static int note(struct sl_transport *t, int number)
 {
@@ -50,4 +51,52 @@ void sl_sock_close_all(struct sl_transport *t)
 {
 	while (t->sock_count > 0)
 		sl_sock_close(t, t->socks[t->sock_count - 1]);
+}
+
+void sl_sock_claim(struct sl_transport *t, const struct sl_in *in)
+{
+	const struct sl_engine_io *io = &t->eng->io;
+	uint32_t sock = in->path.sock;
+
+	if (t->phase == SL_T_DEAD || t->sock_count == SL_OWN_SOCKS_MAX) {
+		io->sock_close(io->arg, sock);
+		return;
+	}
+	note(t, (int)sock);
+	if (sl_transport_stun(t, in))
+		io->sock_give(io->arg, sock, t->id);
+	else
+		sl_sock_close(t, sock);
+}
+
+int sl_sock_connect(struct sl_transport *t, struct sl_path *path)
+{
+	struct sl_engine *e = t->eng;
+	struct sl_addr bind = e->conf.locals[path->sock].addr;
+	struct sl_addr local;
+	int number;
+
+	bind.port = 0;
+	number = sl_sock_stream(t, &bind, &path->remote, SL_FRAMING_RFC4571, &local);
+	if (number < 0) {
+		sl_ice_path_lost(&t->ice, path, e->now_us);
+		return number;
+	}
+	sl_ice_rebase(&t->ice, path, (uint32_t)number);
+	path->sock = (uint32_t)number;
+	return SL_OK;
+}
+
+void sl_engine_sock_lost(struct sl_engine *e, uint64_t owner, uint32_t sock, const char *why,
+			 int64_t now_us)
+{
+	struct sl_transport *t = sl_pool_at(&e->transports, owner);
+
+	e->now_us = now_us;
+	if (!t || t->phase == SL_T_DEAD)
+		return;
+	SL_LOG(DEBUG, ICE, "stream ended", SL_KS("session", t->name), SL_KS("why", why));
+	sl_ice_sock_lost(&t->ice, sock, now_us);
+	sl_sock_close(t, sock);
+	sl_transport_drain_ice(t);
 }

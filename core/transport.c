@@ -44,6 +44,24 @@ static int parse_fingerprints(struct sl_transport *t, const struct sl_transport_
 	return t->fp_count > 0 ? SL_OK : SL_EPARSE;
 }
 
+/* RFC 6544: where connections come in at this address, and out of it. The port of an active one is
+ * void. */
+static void add_tcp(struct sl_transport *t, uint32_t i, enum sl_tcp_type tcp)
+{
+	const struct sl_engine_conf *c = &t->eng->conf;
+	struct sl_ice_cand cand = c->locals[i];
+
+	if (!(c->tcp >> i & 1))
+		return;
+	cand.tcp = tcp;
+	cand.priority = sl_ice_tcp_priority(SL_ICE_HOST, tcp, (uint16_t)(8191 - i));
+	sl_fmt(cand.foundation, sizeof(cand.foundation), "%u",
+	       (unsigned)(tcp == SL_CAND_TCP_PASSIVE ? 101 : 201) + i);
+	if (tcp == SL_CAND_TCP_ACTIVE)
+		cand.addr.port = 9;
+	(void)!sl_ice_add_local(&t->ice, &cand, t->eng->now_us);
+}
+
 static int init_ice(struct sl_transport *t, const struct sl_transport_conf *conf)
 {
 	struct sl_engine *e = t->eng;
@@ -58,7 +76,16 @@ static int init_ice(struct sl_transport *t, const struct sl_transport_conf *conf
 				  .rng = &e->rng,
 				  .stats = &e->stats};
 
-	return sl_ice_init(&t->ice, &ice, e->now_us);
+	int err;
+
+	ice.budget = e->conf.max_checks ? &e->checks : NULL;
+	err = sl_ice_init(&t->ice, &ice, e->now_us);
+	for (uint32_t i = 0; !err && i < e->conf.local_count; i++) {
+		add_tcp(t, i, SL_CAND_TCP_PASSIVE);
+		if (!conf->lite && e->io.stream_open)
+			add_tcp(t, i, SL_CAND_TCP_ACTIVE);
+	}
+	return err;
 }
 
 static int enter_ufrags(struct sl_transport *t)
@@ -211,7 +238,8 @@ int sl_transport_candidates(struct sl_transport *t, const struct sl_core_cand *c
 	for (size_t i = 0; i < n; i++) {
 		struct sl_ice_cand cand = {.addr = c[i].addr,
 					   .priority = c[i].priority,
-					   .type = type_by_name(c[i].type)};
+					   .type = type_by_name(c[i].type),
+					   .tcp = c[i].tcp};
 
 		sl_fmt(cand.foundation, sizeof(cand.foundation), "%s", c[i].foundation);
 		/* One that cannot be used, or is too many, is no reason to end the session: the
@@ -517,7 +545,10 @@ static void log_path(const struct sl_transport *t, const struct sl_path *path)
 {
 	const struct sl_engine *e = t->eng;
 
-	if (path->sock < e->conf.local_count)
+	if (path->remote.tcp)
+		SL_LOG(DEBUG, ICE, "pair in use, over TCP", SL_KS("session", t->name),
+		       SL_KA("remote", &path->remote));
+	else if (path->sock < e->conf.local_count)
 		SL_LOG(DEBUG, ICE, "pair in use", SL_KS("session", t->name),
 		       SL_KA("remote", &path->remote),
 		       SL_KA("local", &e->conf.locals[path->sock].addr));
@@ -603,7 +634,9 @@ void sl_transport_drain_ice(struct sl_transport *t)
 	struct sl_dgram out;
 
 	while (t->phase != SL_T_DEAD && sl_ice_pull(&t->ice, &out))
-		sl_send_plain(e, &out.path, out.data, out.len);
+		if (!out.path.remote.tcp || out.path.sock >= SL_CORE_LOCALS_MAX ||
+		    sl_sock_connect(t, &out.path) == SL_OK)
+			sl_send_plain(e, &out.path, out.data, out.len);
 	while (t->phase != SL_T_DEAD && sl_ice_event(&t->ice, &ev))
 		on_ice_event(t, &ev);
 	if (t->phase != SL_T_DEAD)
@@ -622,20 +655,21 @@ static void ice_timer(struct sl_timer *timer, int64_t now_us)
 	sl_transport_drain_ice(t);
 }
 
-void sl_transport_stun(struct sl_transport *t, const struct sl_in *in)
+bool sl_transport_stun(struct sl_transport *t, const struct sl_in *in)
 {
 	struct sl_dgram d = {.path = in->path, .data = in->data, .len = in->len};
 
 	if (t->phase == SL_T_DEAD)
-		return;
+		return false;
 	if (sl_ice_recv(&t->ice, &d, t->eng->now_us) < 0) {
 		sl_drop(t, SL_DROP_stun);
-		return;
+		return false;
 	}
 	t->last_in_us = t->eng->now_us;
 	if (sl_ice_is_valid(&t->ice, &in->path))
 		remember_path(t, &in->path);
 	sl_transport_drain_ice(t);
+	return true;
 }
 
 /* ---- DTLS ---- */

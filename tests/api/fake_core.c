@@ -401,6 +401,16 @@ const char *sl_core_fingerprint(const struct sl_core *core)
 	       "BB:CC:DD:EE:FF";
 }
 
+size_t sl_core_tcp_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,
+			      size_t cap)
+{
+	(void)core;
+	(void)loop;
+	(void)out;
+	(void)cap;
+	return 0;
+}
+
 size_t sl_core_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,
 			  size_t cap)
 {

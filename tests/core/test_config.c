@@ -52,6 +52,7 @@ static const struct row {
 	{"media.gso", "MEDIA_GSO", SWITCH, AT(media.gso), 1, "off", 0, NULL, NULL},
 	{"media.gso_padding", "MEDIA_GSO_PADDING", SWITCH, AT(media.gso_padding), 1, "off", 0, NULL,
 	 NULL},
+	{"media.tcp", "MEDIA_TCP", SWITCH, AT(media.tcp), 1, "off", 0, NULL, NULL},
 	{"ice.timeout", "ICE_TIMEOUT", TIME, AT(ice.timeout_us), 15 * SL_SEC, "600", 600 * SL_SEC,
 	 "0", "601"},
 	{"ice.lite", "ICE_LITE", SWITCH, AT(ice.lite), 1, "Off", 0, NULL, NULL},

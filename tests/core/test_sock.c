@@ -1,38 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/core/test_sock.c — sockets that belong to one transport each: first as an engine asks for
  * them, with surroundings that only take notes, then on a loop with real ones on loopback. */
-#include "core/loop_int.h"
-#include "core/base/mem.h"
-#include "tests/test.h"
+#include "tests/core/loop_rig.h"
 #include <poll.h>
 
 enum { TIMES = 1000, DEADLINE_MS = 60000 };
 
 /* ---- an engine, and surroundings that take notes ---- */
 
-static struct rig {
-	struct sl_engine own; /* where there is no loop */
-	struct sl_engine *e;
-	struct sl_loop *loop;
-	struct sl_loop *peers[1];
-	struct sl_test_rng state;
-	struct sl_rng rng;
-	int opened, closed, refuse;
-	uint64_t owner;
-	uint32_t last_closed;
-	struct sl_udp out;
-	struct sl_udp_bufs *bufs;
-} rig;
 
 static int fake_open(void *arg, uint64_t transport, const struct sl_addr *bind,
 		     struct sl_addr *local)
 {
 	(void)arg;
-	if (rig.refuse)
-		return rig.refuse;
-	rig.owner = transport;
-	*local = sl_addr_with_port(*bind, (uint16_t)(5000 + rig.opened));
-	return SL_CORE_LOCALS_MAX + rig.opened++;
+	if (loop_rig.refuse)
+		return loop_rig.refuse;
+	loop_rig.owner = transport;
+	*local = sl_addr_with_port(*bind, (uint16_t)(5000 + loop_rig.opened));
+	return SL_CORE_LOCALS_MAX + loop_rig.opened++;
 }
 
 static int fake_stream(void *arg, uint64_t transport, const struct sl_addr *bind,
@@ -48,62 +33,25 @@ static int fake_stream(void *arg, uint64_t transport, const struct sl_addr *bind
 static void fake_close(void *arg, uint32_t sock)
 {
 	(void)arg;
-	rig.closed++;
-	rig.last_closed = sock;
-}
-
-static void no_send(void *arg, struct sl_run *runs, int n)
-{
-	(void)arg;
-	(void)runs;
-	(void)n;
-}
-
-static bool no_event(void *arg, const struct sl_core_event *ev)
-{
-	(void)arg;
-	(void)ev;
-	return true;
-}
-
-static struct sl_engine_conf engine_conf(void)
-{
-	return (struct sl_engine_conf){.max_transports = 4,
-				       .max_tracks = 2,
-				       .max_packets = 16,
-				       .max_handshakes = 2,
-				       .ice_timeout_us = 15 * SL_SEC};
+	loop_rig.closed++;
+	loop_rig.last_closed = sock;
 }
 
 static int start_engine(bool with_socks)
 {
-	struct sl_engine_conf conf = engine_conf();
-	struct sl_engine_io io = {.send = no_send, .event = no_event};
+	struct sl_engine_conf conf = loop_rig_conf();
+	struct sl_engine_io io = {.send = loop_rig_no_send, .event = loop_rig_no_event};
 
 	if (with_socks) {
 		io.sock_open = fake_open;
 		io.stream_open = fake_stream;
 		io.sock_close = fake_close;
 	}
-	memset(&rig, 0, sizeof(rig));
-	rig.rng = sl_test_rng(&rig.state, 21);
-	rig.e = &rig.own;
-	return sl_engine_init(rig.e, &conf, &io, &rig.rng, 0);
+	memset(&loop_rig, 0, sizeof(loop_rig));
+	loop_rig.rng = sl_test_rng(&loop_rig.state, 21);
+	loop_rig.e = &loop_rig.own;
+	return sl_engine_init(loop_rig.e, &conf, &io, &loop_rig.rng, 0);
 }
-
-static struct sl_transport *open_transport(void)
-{
-	static struct sl_transport_conf conf;
-	static struct sl_reply reply;
-	int err;
-
-	conf = (struct sl_transport_conf){.lite = true, .offering = true};
-	err = sl_transport_open(rig.e, &conf, &reply);
-	TRY(err == SL_EFULL && sl_test_oom_fired() ? SL_ENOMEM : err);
-	return sl_pool_at(&rig.e->transports, reply.transport);
-}
-
-static const struct sl_addr loopback = {.ip = {127, 0, 0, 1}, .family = 4};
 
 TEST(sockets_of_a_transport_close_with_it_and_none_twice)
 {
@@ -112,19 +60,19 @@ TEST(sockets_of_a_transport_close_with_it_and_none_twice)
 	int first;
 
 	TRY(start_engine(true));
-	DEFER(sl_engine_fini, rig.e);
-	t = open_transport();
-	first = sl_sock_open(t, &loopback, &local);
-	CHECK(first >= SL_CORE_LOCALS_MAX && rig.owner == t->id && local.port == 5000);
-	CHECK(sl_sock_stream(t, &loopback, &local, SL_FRAMING_RFC4571, &local) & SL_SOCK_STREAM);
-	CHECK(sl_sock_open(t, &loopback, &local) > first);
+	DEFER(sl_engine_fini, loop_rig.e);
+	t = loop_rig_transport();
+	first = sl_sock_open(t, &loop_rig_addr, &local);
+	CHECK(first >= SL_CORE_LOCALS_MAX && loop_rig.owner == t->id && local.port == 5000);
+	CHECK(sl_sock_stream(t, &loop_rig_addr, &local, SL_FRAMING_RFC4571, &local) & SL_SOCK_STREAM);
+	CHECK(sl_sock_open(t, &loop_rig_addr, &local) > first);
 	sl_sock_close(t, (uint32_t)first);
 	sl_sock_close(t, (uint32_t)first);
-	CHECK_EQ(rig.closed, 1);
-	CHECK_EQ(rig.last_closed, first);
+	CHECK_EQ(loop_rig.closed, 1);
+	CHECK_EQ(loop_rig.last_closed, first);
 	sl_transport_close(t, SL_CLOSE_REQUESTED);
-	CHECK_EQ(rig.closed, 3);
-	CHECK_EQ(sl_sock_open(t, &loopback, &local), SL_ESTATE);
+	CHECK_EQ(loop_rig.closed, 3);
+	CHECK_EQ(sl_sock_open(t, &loop_rig_addr, &local), SL_ESTATE);
 }
 
 TEST(sockets_of_a_transport_are_bounded_and_refusals_are_told)
@@ -133,16 +81,16 @@ TEST(sockets_of_a_transport_are_bounded_and_refusals_are_told)
 	struct sl_addr local;
 
 	TRY(start_engine(true));
-	DEFER(sl_engine_fini, rig.e);
-	t = open_transport();
-	rig.refuse = SL_EBUSY;
-	CHECK_EQ(sl_sock_open(t, &loopback, &local), SL_EBUSY);
-	rig.refuse = 0;
+	DEFER(sl_engine_fini, loop_rig.e);
+	t = loop_rig_transport();
+	loop_rig.refuse = SL_EBUSY;
+	CHECK_EQ(sl_sock_open(t, &loop_rig_addr, &local), SL_EBUSY);
+	loop_rig.refuse = 0;
 	for (int i = 0; i < SL_OWN_SOCKS_MAX; i++)
-		CHECK(sl_sock_open(t, &loopback, &local) >= 0);
-	CHECK_EQ(sl_sock_open(t, &loopback, &local), SL_EFULL);
-	CHECK_EQ(sl_sock_stream(t, &loopback, &local, SL_FRAMING_TURN, &local), SL_EFULL);
-	CHECK_EQ(rig.opened, SL_OWN_SOCKS_MAX);
+		CHECK(sl_sock_open(t, &loop_rig_addr, &local) >= 0);
+	CHECK_EQ(sl_sock_open(t, &loop_rig_addr, &local), SL_EFULL);
+	CHECK_EQ(sl_sock_stream(t, &loop_rig_addr, &local, SL_FRAMING_TURN, &local), SL_EFULL);
+	CHECK_EQ(loop_rig.opened, SL_OWN_SOCKS_MAX);
 }
 
 TEST(without_io_for_it_there_are_no_sockets_of_a_transport)
@@ -151,10 +99,10 @@ TEST(without_io_for_it_there_are_no_sockets_of_a_transport)
 	struct sl_addr local;
 
 	TRY(start_engine(false));
-	DEFER(sl_engine_fini, rig.e);
-	t = open_transport();
-	CHECK_EQ(sl_sock_open(t, &loopback, &local), SL_EUNSUPPORTED);
-	CHECK_EQ(sl_sock_stream(t, &loopback, &local, SL_FRAMING_TURN, &local), SL_EUNSUPPORTED);
+	DEFER(sl_engine_fini, loop_rig.e);
+	t = loop_rig_transport();
+	CHECK_EQ(sl_sock_open(t, &loop_rig_addr, &local), SL_EUNSUPPORTED);
+	CHECK_EQ(sl_sock_stream(t, &loop_rig_addr, &local, SL_FRAMING_TURN, &local), SL_EUNSUPPORTED);
 	sl_sock_close(t, SL_CORE_LOCALS_MAX);
 	sl_transport_close(t, SL_CLOSE_REQUESTED);
 }
@@ -167,7 +115,7 @@ static void feed(uint64_t owner, uint32_t sock, uint8_t first)
 			   .data = data,
 			   .len = sizeof(data)};
 
-	sl_engine_recv(rig.e, &in, 1, 0);
+	sl_engine_recv(loop_rig.e, &in, 1, 0);
 }
 
 TEST(what_comes_by_a_transports_own_socket_is_for_it_alone)
@@ -178,73 +126,34 @@ TEST(what_comes_by_a_transports_own_socket_is_for_it_alone)
 	struct sl_addr local;
 
 	TRY(start_engine(true));
-	DEFER(sl_engine_fini, rig.e);
-	a = open_transport();
-	b = open_transport();
-	path.sock = (uint32_t)sl_sock_open(a, &loopback, &local);
-	TRY(sl_hash_put(&rig.e->by_path, &path, sizeof(path), a));
+	DEFER(sl_engine_fini, loop_rig.e);
+	a = loop_rig_transport();
+	b = loop_rig_transport();
+	path.sock = (uint32_t)sl_sock_open(a, &loop_rig_addr, &local);
+	TRY(sl_hash_put(&loop_rig.e->by_path, &path, sizeof(path), a));
 	a->paths[a->path_count++] = path;
 	feed(a->id, path.sock, 0x80);
 	CHECK_EQ(a->drops[SL_DROP_no_keys], 1);
 	feed(b->id, path.sock, 0x80); /* as if it were b's now */
 	CHECK_EQ(a->drops[SL_DROP_no_keys], 1);
-	CHECK_EQ(sl_stat_get(&rig.e->stats, SL_STAT_demux_no_transport), 1);
+	CHECK_EQ(sl_stat_get(&loop_rig.e->stats, SL_STAT_demux_no_transport), 1);
 	sl_sock_close(a, path.sock);
 	feed(a->id, path.sock, 0x80);
 	CHECK_EQ(a->drops[SL_DROP_no_keys], 1);
-	CHECK_EQ(rig.e->by_path.count, 0);
+	CHECK_EQ(loop_rig.e->by_path.count, 0);
 	feed(b->id, path.sock, 0);
 	CHECK_EQ(a->drops[SL_DROP_stun], 0);
 	CHECK_EQ(b->drops[SL_DROP_stun], 1);
 	sl_transport_close(b, SL_CLOSE_REQUESTED);
 	feed(b->id, path.sock, 0);
-	CHECK_EQ(sl_stat_get(&rig.e->stats, SL_STAT_demux_no_transport), 3);
+	CHECK_EQ(sl_stat_get(&loop_rig.e->stats, SL_STAT_demux_no_transport), 3);
 }
 
 /* ---- a loop with real sockets, its turns taken here ---- */
 
-static void end_loop(void *arg)
-{
-	(void)arg;
-	if (rig.loop)
-		sl_engine_close_all(rig.e, sl_now_us());
-	sl_loop_free(rig.loop);
-	sl_udp_close(&rig.out);
-	sl_udp_bufs_free(rig.bufs);
-}
-
-static void wake_nobody(void *arg)
-{
-	(void)arg;
-}
-
-static void start_loop(uint32_t max_socks)
-{
-	struct sl_core_why why;
-	struct sl_loop_conf conf = {.engine = engine_conf(),
-				    .binds = {loopback},
-				    .bind_count = 1,
-				    .gso = true,
-				    .gro = true,
-				    .max_socks = max_socks,
-				    .peers = rig.peers,
-				    .loops = 1,
-				    .wake_control = wake_nobody};
-
-	memset(&rig, 0, sizeof(rig));
-	rig.out.fd = -1;
-	DEFER(end_loop, NULL);
-	TRY(sl_loop_new(&conf, &rig.loop, &why));
-	rig.peers[0] = rig.loop;
-	rig.e = sl_loop_engine(rig.loop);
-	rig.bufs = sl_udp_bufs_new(false);
-	TRY(rig.bufs ? SL_OK : SL_ENOMEM);
-	TRY(sl_udp_open(&rig.out, &loopback, false, false, &why));
-}
-
 static uint32_t open_sock(struct sl_transport *t, struct sl_addr *local)
 {
-	int number = sl_sock_open(t, &loopback, local);
+	int number = sl_sock_open(t, &loop_rig_addr, local);
 
 	TRY(number);
 	return (uint32_t)number;
@@ -257,15 +166,7 @@ static void send_stun(const struct sl_addr *to)
 	struct sl_path path = {.remote = *to};
 	struct sl_run run = {.path = &path, .pkts = &iov, .count = 1};
 
-	CHECK_EQ(sl_udp_send(&rig.out, rig.bufs, &run, 1), 1);
-}
-
-/* Turns of the loop until so many datagrams have come. */
-static void turn_until(uint64_t packets)
-{
-	while (sl_stat_get(&rig.e->stats, SL_STAT_rx_packets) < packets)
-		uv_run(&rig.loop->uv, UV_RUN_ONCE);
-	CHECK_EQ(sl_stat_get(&rig.e->stats, SL_STAT_rx_packets), packets);
+	CHECK_EQ(sl_udp_send(&loop_rig.out, loop_rig.bufs, &run, 1), 1);
 }
 
 TEST(a_loop_gives_each_transport_sockets_that_send_and_receive_for_it)
@@ -276,24 +177,24 @@ TEST(a_loop_gives_each_transport_sockets_that_send_and_receive_for_it)
 	struct sl_addr local[2];
 	struct sl_path path;
 
-	start_loop(8);
+	loop_rig_start(8, false, 0);
 	for (int i = 0; i < 2; i++) {
-		t[i] = open_transport();
+		t[i] = loop_rig_transport();
 		path.sock = open_sock(t[i], &local[i]);
 		CHECK(path.sock >= SL_CORE_LOCALS_MAX && local[i].port > 0);
 	}
 	send_stun(&local[0]);
 	send_stun(&local[1]);
 	send_stun(&local[1]);
-	turn_until(3);
+	loop_rig_until(3);
 	CHECK_EQ(t[0]->drops[SL_DROP_stun], 1);
 	CHECK_EQ(t[1]->drops[SL_DROP_stun], 2);
-	path.remote = rig.out.local;
-	sl_send_plain(rig.e, &path, (const uint8_t *)"hello", 5);
-	p = (struct pollfd){.fd = rig.out.fd, .events = POLLIN};
+	path.remote = loop_rig.out.local;
+	sl_send_plain(loop_rig.e, &path, (const uint8_t *)"hello", 5);
+	p = (struct pollfd){.fd = loop_rig.out.fd, .events = POLLIN};
 	CHECK_EQ(poll(&p, 1, DEADLINE_MS), 1);
-	CHECK_EQ(sl_udp_recv(&rig.out, rig.bufs, 1, &(int64_t){0}), 1);
-	CHECK_EQ(sl_udp_next(rig.bufs, in), 1);
+	CHECK_EQ(sl_udp_recv(&loop_rig.out, loop_rig.bufs, 1, &(int64_t){0}), 1);
+	CHECK_EQ(sl_udp_next(loop_rig.bufs, in), 1);
 	CHECK(sl_addr_eq(&in[0].path.remote, &local[1]) && in[0].len == 5);
 }
 
@@ -307,9 +208,9 @@ TEST(a_closed_sockets_datagrams_never_reach_the_next_of_its_port)
 	uint32_t first;
 	int second;
 
-	start_loop(8);
-	a = open_transport();
-	b = open_transport();
+	loop_rig_start(8, false, 0);
+	a = loop_rig_transport();
+	b = loop_rig_transport();
 	first = open_sock(a, &local);
 	second = sl_sock_open(b, &local, &again);
 	TRY(second == SL_ENOMEM ? second : SL_OK);
@@ -320,12 +221,12 @@ TEST(a_closed_sockets_datagrams_never_reach_the_next_of_its_port)
 	TRY(second);
 	CHECK(sl_addr_eq(&local, &again) && (uint32_t)second != first);
 	send_stun(&local);
-	turn_until(1);
+	loop_rig_until(1);
 	CHECK_EQ(a->drops[SL_DROP_stun], 0);
 	CHECK_EQ(b->drops[SL_DROP_stun], 1);
-	path = (struct sl_path){.remote = rig.out.local, .sock = first};
-	sl_send_plain(rig.e, &path, (const uint8_t *)"late", 4);
-	CHECK_EQ(sl_stat_get(&rig.e->stats, SL_STAT_tx_dropped), 1);
+	path = (struct sl_path){.remote = loop_rig.out.local, .sock = first};
+	sl_send_plain(loop_rig.e, &path, (const uint8_t *)"late", 4);
+	CHECK_EQ(sl_stat_get(&loop_rig.e->stats, SL_STAT_tx_dropped), 1);
 }
 
 TEST(a_loops_sockets_of_transports_are_bounded_and_come_back)
@@ -334,19 +235,19 @@ TEST(a_loops_sockets_of_transports_are_bounded_and_come_back)
 	struct sl_addr local;
 	uint32_t last = 0;
 
-	start_loop(2);
-	t = open_transport();
+	loop_rig_start(2, false, 0);
+	t = loop_rig_transport();
 	open_sock(t, &local);
 	for (int i = 0; i < TIMES; i++) {
 		uint32_t sock = open_sock(t, &local);
 
 		CHECK(sock != last);
 		last = sock;
-		CHECK_EQ(sl_sock_open(t, &loopback, &local), SL_EFULL);
+		CHECK_EQ(sl_sock_open(t, &loop_rig_addr, &local), SL_EFULL);
 		sl_sock_close(t, sock);
-		uv_run(&rig.loop->uv, UV_RUN_NOWAIT);
+		uv_run(&loop_rig.loop->uv, UV_RUN_NOWAIT);
 	}
-	CHECK_EQ(rig.loop->socks.count, 1);
+	CHECK_EQ(loop_rig.loop->socks.count, 1);
 	sl_transport_close(t, SL_CLOSE_REQUESTED);
-	CHECK_EQ(rig.loop->socks.count, 0);
+	CHECK_EQ(loop_rig.loop->socks.count, 0);
 }

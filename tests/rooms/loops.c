@@ -492,6 +492,16 @@ const char *sl_core_fingerprint(const struct sl_core *c)
 	return sl_cert_fingerprint(c->cert);
 }
 
+size_t sl_core_tcp_candidates(const struct sl_core *core, unsigned loop, struct sl_core_cand *out,
+			      size_t cap)
+{
+	(void)core;
+	(void)loop;
+	(void)out;
+	(void)cap;
+	return 0;
+}
+
 size_t sl_core_candidates(const struct sl_core *c, unsigned loop, struct sl_core_cand *out,
 			  size_t cap)
 {
