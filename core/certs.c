@@ -81,10 +81,20 @@ static int from_files(const char *cert_path, const char *key_path, const char *w
 int sl_certs_load(struct sl_certs *c, const struct sl_config *conf, const struct sl_rng *rng,
 		  struct sl_core_why *why)
 {
+	const char *rsa = conf->kurento.cert_rsa;
+	const char *ecdsa = conf->kurento.cert_ecdsa;
+	int err;
+
 	if (conf->dtls.cert[0])
-		return from_files(conf->dtls.cert, conf->dtls.key, "dtls.cert and dtls.key", rng,
-				  &c->first, why);
-	return sl_cert_new(rng, (int64_t)time(NULL) * SL_SEC, &c->first);
+		err = from_files(conf->dtls.cert, conf->dtls.key, "dtls.cert and dtls.key", rng,
+				 &c->first, why);
+	else if (ecdsa[0])
+		err = from_files(ecdsa, ecdsa, "kurento.cert_ecdsa", rng, &c->first, why);
+	else
+		err = sl_cert_new(rng, (int64_t)time(NULL) * SL_SEC, &c->first);
+	if (!err && rsa[0])
+		err = from_files(rsa, rsa, "kurento.cert_rsa", rng, &c->rsa, why);
+	return err;
 }
 
 /* ---- RSA, made ---- */

@@ -572,3 +572,40 @@ TEST(core_that_ends_while_it_makes_a_certificate_stops_that)
 	rig_end(&rig);
 	CHECK_EQ(rig.replies, 0);
 }
+
+static void append_file(int fd, const char *path)
+{
+	char text[8192];
+	int in = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(in, text, sizeof(text));
+
+	close(in);
+	CHECK(n > 0 && write(fd, text, (size_t)n) == n);
+}
+
+TEST(core_reads_certificates_for_kurentos_clients_from_files_of_both_halves)
+{
+	char path[32];
+	int err, fd;
+
+	DEFER(rig_end, &rig);
+	TRY(rig_init());
+	fd = memfd_create("rsa.pem", MFD_CLOEXEC);
+	append_file(fd, "tests/vectors/dtls/rsa-cert.pem");
+	append_file(fd, "tests/vectors/dtls/rsa-key.pem");
+	CHECK(fchmod(fd, 0600) == 0);
+	sl_fmt(path, sizeof(path), "/proc/self/fd/%d", fd);
+	sl_fmt(rig.conf.kurento.cert_rsa, SL_CONFIG_TEXT_MAX, "%s", path);
+	sl_fmt(rig.conf.kurento.cert_ecdsa, SL_CONFIG_TEXT_MAX, "/nowhere"); /* dtls.cert is first */
+	err = rig_start();
+	close(fd);
+	TRY(err);
+	CHECK_EQ(strlen(sl_core_fingerprint_rsa(rig.core)), 95);
+	rig_end(&rig);
+	TRY(rig_init());
+	use_cert("", "");
+	sl_fmt(rig.conf.kurento.cert_ecdsa, SL_CONFIG_TEXT_MAX, "/nowhere");
+	err = rig_start();
+	TRY(err == SL_EIO ? SL_OK : err);
+	CHECK_EQ(err, SL_EIO);
+}
