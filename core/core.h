@@ -115,8 +115,10 @@ struct sl_transport_conf {
 	bool rsa;                       /* certificate: RSA, see sl_core_prepare_rsa(), instead of
 					 * the process's first */
 	uint8_t dscp;                   /* RFC 2474: 0 to 63, on all that goes to the peer */
-	uint16_t mtu;                   /* longest datagram that is made here; 0: as it comes.
-					 * What a publisher sent longer is passed on as it is */
+	uint16_t mtu;                   /* RTP and RTCP of our making get no longer than that (900
+					 * at least), with SRTP, without UDP: nothing is padded or
+					 * repeated by RTX past it. What a publisher sent longer is
+					 * passed on as it is: it cannot be split. 0: none */
 };
 
 /* What the peer of a transport brought about lately; all zero when there is no such transport. */

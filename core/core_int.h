@@ -127,6 +127,7 @@ struct sl_run {
 	const struct sl_path *path;
 	const struct iovec *pkts;               /* one for each datagram */
 	int count;                              /* 1 to SL_RUN_PKTS */
+	uint8_t tos;                            /* RFC 2474: the octet in the IP header */
 	uint8_t dest;                           /* the sender's: whose it is */
 	bool refused;                           /* result: the system would not take it as one, so
 						 * its datagrams went singly */
@@ -482,6 +483,8 @@ struct sl_transport {
 	uint64_t batch;                         /* it has a place in that egress batch: dest */
 	uint8_t dest;
 	uint8_t overhead, rtcp_overhead;        /* what the seal adds to a packet */
+	uint8_t tos;                            /* of all that goes to the peer */
+	uint16_t mtu;                           /* 0 none */
 	int64_t single_until_us;                /* a run was refused on the way to it */
 	uint64_t drops[SL_DROP_COUNT];
 	int64_t unknown_refill_us;
@@ -859,6 +862,9 @@ void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len);
 /* A datagram that needs no sealing, sent at once. */
 void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data,
 		   size_t len);
+/* The same to the peer of a transport, marked as its other packets. */
+void sl_send_to(struct sl_transport *t, const struct sl_path *path, const uint8_t *data,
+		size_t len);
 
 static inline struct sl_pkt *sl_pkt_ref(struct sl_pkt *p)
 {

@@ -341,6 +341,8 @@ static void send_sealed(struct sl_engine *e, const struct sl_span *spans, int n,
 
 	for (int i = 0; i < n; i++)
 		count += cut_runs(e, &spans[i], order, &iov[spans[i].first], &runs[count]);
+	for (int i = 0; i < count; i++)
+		runs[i].tos = e->dests[runs[i].dest].t->tos;
 	count_out(e, runs, count);
 	e->io.send(e->io.arg, runs, count);
 	for (int i = 0; i < count; i++)
@@ -434,13 +436,24 @@ void sl_egress_rtcp(struct sl_transport *t, struct sl_egress *slot, size_t len)
 	t->tx_bytes += len;
 }
 
-void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len)
+static void send_plain(struct sl_engine *e, const struct sl_path *path, uint8_t tos,
+		       const uint8_t *data, size_t len)
 {
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-	struct sl_run run = {.path = path, .pkts = &iov, .count = 1};
+	struct sl_run run = {.path = path, .pkts = &iov, .count = 1, .tos = tos};
 
 	count_out(e, &run, 1);
 	e->io.send(e->io.arg, &run, 1);
+}
+
+void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len)
+{
+	send_plain(e, path, 0, data, len);
+}
+
+void sl_send_to(struct sl_transport *t, const struct sl_path *path, const uint8_t *data, size_t len)
+{
+	send_plain(t->eng, path, t->tos, data, len);
 }
 
 void sl_engine_flush(struct sl_engine *e)

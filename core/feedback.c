@@ -225,6 +225,12 @@ void sl_feedback_rtcp(struct sl_transport *t, const uint8_t *data, size_t len, i
 
 /* ---- out ---- */
 
+static size_t compound_max(const struct sl_transport *t)
+{
+	return t->mtu ? SL_MIN(t->mtu - (size_t)SL_SRTP_OVERHEAD, (size_t)COMPOUND_MAX)
+		      : COMPOUND_MAX;
+}
+
 /* RFC 3550 section 6.1: a compound begins with a report and names us; RFC 5506 lets feedback go
  * without. */
 static void begin_feedback(struct sl_transport *t, struct sl_wr *w)
@@ -262,7 +268,7 @@ void sl_feedback_nack(struct sl_publisher *p)
 	slot = n > 0 ? sl_egress_slot(t) : NULL;
 	if (!slot)
 		return;
-	w = sl_wr(slot->plain, COMPOUND_MAX);
+	w = sl_wr(slot->plain, compound_max(t));
 	begin_feedback(t, &w);
 	sl_rtcp_write_nack(&w, t->rtcp_ssrc, p->ssrc, lost, n);
 	p->nacks += (uint64_t)n;
@@ -299,7 +305,7 @@ void sl_feedback_keyframe(struct sl_publisher *p)
 		slot = sl_egress_slot(t);
 		if (!slot)
 			return;
-		w = sl_wr(slot->plain, COMPOUND_MAX);
+		w = sl_wr(slot->plain, compound_max(t));
 		begin_feedback(t, &w);
 		if (c->pli)
 			sl_rtcp_write_pli(&w, t->rtcp_ssrc, p->ssrc);
@@ -328,7 +334,7 @@ void sl_feedback_twcc(struct sl_transport *t)
 			soonest_us = NO_WAY_US;
 			break;
 		}
-		w = sl_wr(slot->plain, COMPOUND_MAX);
+		w = sl_wr(slot->plain, compound_max(t));
 		begin_feedback(t, &w);
 		more = sl_twcc_rx_write(t->twcc, t->rtcp_ssrc, t->twcc_media, e->now_us, &w);
 		if (!more)
@@ -365,7 +371,7 @@ static void report_begin(struct report *r, struct sl_transport *t)
 	r->t = t;
 	r->slot = sl_egress_slot(t);
 	if (r->slot)
-		r->w = sl_wr(r->slot->plain, COMPOUND_MAX);
+		r->w = sl_wr(r->slot->plain, compound_max(t));
 }
 
 static void report_end(struct report *r)

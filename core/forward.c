@@ -5,7 +5,7 @@
  * picture ids after a switch, RTX). What can be counted once for all of a call's packets is. */
 #include "core/core_int.h"
 
-enum { WAIT_US = 3000000 };
+enum { WAIT_US = 3000000, RTX_MORE = 2 };
 
 struct body {
 	const uint8_t *p;
@@ -58,13 +58,14 @@ static const struct sl_track_codec *find_codec(const struct sl_subscriber *s,
 }
 
 /* A packet that may go again under its own index goes as it was (T11): padding is only for those
- * that RTX repeats, or nothing does. And only for peers whose congestion control counts it. */
+ * that RTX repeats, or nothing does. And only for peers whose congestion control counts it, and
+ * whom packets may have any length that comes. */
 static uint8_t pad_max(const struct sl_subscriber *s, const struct sl_track_codec *c)
 {
 	bool same_again = c->nack && !(c->rtx_pt && s->conf.rtx_ssrc);
 	bool counts = s->conf.exts.id[SL_EXT_TWCC] || s->conf.exts.id[SL_EXT_ABS_SEND_TIME];
 
-	return s->t->eng->conf.gso_padding && counts && !same_again ? SL_PAD_MAX : 0;
+	return s->t->eng->conf.gso_padding && counts && !same_again && !s->t->mtu ? SL_PAD_MAX : 0;
 }
 
 /* The same, looked up once per change. */
@@ -312,23 +313,6 @@ int sl_forward(struct sl_subscriber *s, struct sl_pkt *const *pkts, int n, bool 
 	return i;
 }
 
-/* RFC 4588: the original number, then the original payload, as a packet of the repair stream. */
-static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, struct sl_pkt *pkt,
-			 struct body b, struct sl_hdr_out h)
-{
-	uint16_t original = h.seq;
-
-	if (b.held)
-		memcpy(slot->plain + SL_PATCH_MAX, b.p, b.n);
-	h.ssrc = s->conf.rtx_ssrc;
-	h.seq = (uint16_t)s->rtx_seq;
-	sl_put16(slot->plain + SL_PATCH_MAX - 2, original);
-	b.p = slot->plain + SL_PATCH_MAX - 2;
-	b.n += 2;
-	b.held = NULL;
-	queue(s->t, slot, write_header(s, slot, pkt, &h), &b, s->rtx_seq++, 0);
-}
-
 /* T11: the same payload under the same index gives away nothing under AES-CM; with GCM it would
  * give away the key. */
 static bool may_reuse_index(const struct sl_transport *t)
@@ -336,6 +320,29 @@ static bool may_reuse_index(const struct sl_transport *t)
 	enum sl_srtp_profile p = sl_srtp_key_profile(t->tx_key);
 
 	return p != SL_SRTP_AEAD_AES128_GCM && p != SL_SRTP_AEAD_AES256_GCM;
+}
+
+/* RFC 4588: the original number, then the original payload, as a packet of the repair stream: the
+ * header, which is that of the original so far, is altered. */
+static void again_by_rtx(struct sl_subscriber *s, struct sl_egress *slot, size_t hdr_len,
+			 uint8_t rtx_pt, struct body b)
+{
+	if (b.held)
+		memcpy(slot->plain + SL_PATCH_MAX, b.p, b.n);
+	memcpy(slot->plain + SL_PATCH_MAX - RTX_MORE, slot->hdr + 2, RTX_MORE);
+	slot->hdr[1] = (uint8_t)((slot->hdr[1] & 0x80) | rtx_pt);
+	sl_put16(slot->hdr + 2, (uint16_t)s->rtx_seq);
+	sl_put32(slot->hdr + 8, s->conf.rtx_ssrc);
+	b.p = slot->plain + SL_PATCH_MAX - RTX_MORE;
+	b.n += RTX_MORE;
+	b.held = NULL;
+	queue(s->t, slot, hdr_len, &b, s->rtx_seq++, 0);
+}
+
+/* What RTX adds would make the packet longer than it may be, and it can go as it was. */
+static bool better_as_it_was(const struct sl_transport *t, size_t len)
+{
+	return t->mtu && len + RTX_MORE + t->overhead > t->mtu && may_reuse_index(t);
 }
 
 void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct sl_epoch *ep,
@@ -346,23 +353,25 @@ void sl_forward_again(struct sl_subscriber *s, struct sl_pkt *pkt, const struct 
 	const struct sl_track_codec *c = find_codec(s, pkt); /* the codec may have changed since */
 	struct sl_hdr_out h;
 	struct body b;
+	size_t hdr_len;
+	bool rtx = c && c->rtx_pt && s->conf.rtx_ssrc;
 
 	if (!slot || !c)
 		return;
+	if (!rtx && !may_reuse_index(s->t)) {
+		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
+		return;
+	}
 	b = body_for(s, slot, pkt, c, ep);
 	h = (struct sl_hdr_out){.ssrc = s->conf.ssrc,
 				.ts = pkt->rtp.ts + ep->ts_add,
 				.seq = (uint16_t)out,
 				.pt = c->pt};
-	if (c->rtx_pt && s->conf.rtx_ssrc) {
-		h.pt = c->rtx_pt;
-		again_by_rtx(s, slot, pkt, b, h);
-	} else if (may_reuse_index(s->t)) {
-		queue(s->t, slot, write_header(s, slot, pkt, &h), &b, out, 0);
-	} else {
-		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);
-		return;
-	}
+	hdr_len = write_header(s, slot, pkt, &h);
+	if (rtx && !better_as_it_was(s->t, hdr_len + b.n))
+		again_by_rtx(s, slot, hdr_len, c->rtx_pt, b);
+	else
+		queue(s->t, slot, hdr_len, &b, out, 0);
 	s->again_packets++;
 	sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_out);
 }

@@ -13,6 +13,7 @@ enum {
 	HS_AGAIN_US = 100000,
 	HS_LIFE_US = 30 * 1000000,
 	QUICK_US = 50000,
+	MTU_MIN = 900, /* a report of 31 blocks takes 800 */
 	PAIRS_TOLD = 6
 };
 
@@ -137,6 +138,8 @@ static void init_fields(struct sl_transport *t, struct sl_engine *e,
 	t->name[sizeof(t->name) - 1] = '\0';
 	t->dtls_client = conf->dtls_client;
 	t->rsa = conf->rsa;
+	t->tos = (uint8_t)(conf->dscp << 2);
+	t->mtu = conf->mtu ? SL_MAX(conf->mtu, (uint16_t)MTU_MIN) : 0;
 	t->rtt_us = -1;
 	t->opened_us = t->last_in_us = e->now_us;
 	t->tid_tag = sl_rng_u32(&e->rng);
@@ -388,7 +391,7 @@ static void say_goodbye(struct sl_transport *t, enum sl_close_cause cause)
 	sl_engine_flush(t->eng);
 	n = sl_dtls_write_close(&t->records, alert, sizeof(alert));
 	if (n > 0)
-		sl_send_plain(t->eng, path, alert, (size_t)n);
+		sl_send_to(t, path, alert, (size_t)n);
 }
 
 void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause)
@@ -636,7 +639,7 @@ void sl_transport_drain_ice(struct sl_transport *t)
 	while (t->phase != SL_T_DEAD && sl_ice_pull(&t->ice, &out))
 		if (!out.path.remote.tcp || out.path.sock >= SL_CORE_LOCALS_MAX ||
 		    sl_sock_connect(t, &out.path) == SL_OK)
-			sl_send_plain(e, &out.path, out.data, out.len);
+			sl_send_to(t, &out.path, out.data, out.len);
 	while (t->phase != SL_T_DEAD && sl_ice_event(&t->ice, &ev))
 		on_ice_event(t, &ev);
 	if (t->phase != SL_T_DEAD)
@@ -852,7 +855,7 @@ static void send_flight(struct sl_transport *t, const struct sl_hs *hs)
 	if (!path && t->dtls_path.remote.family && sl_ice_is_valid(&t->ice, &t->dtls_path))
 		path = &t->dtls_path;
 	for (unsigned i = 0; path && i < hs->out_count; i++)
-		sl_send_plain(t->eng, path, hs->out[i].data, hs->out[i].len);
+		sl_send_to(t, path, hs->out[i].data, hs->out[i].len);
 }
 
 void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs)

@@ -22,14 +22,20 @@
 #define UDP_GRO 104
 #endif
 
-enum { WANTED_BUF = 8 << 20, OWN_BUF = 1 << 20, CONTROL = 128, SEGMENT_CONTROL = CMSG_SPACE(sizeof(uint16_t)) };
+enum {
+	WANTED_BUF = 8 << 20,
+	OWN_BUF = 1 << 20,
+	CONTROL = 128,
+	SEGMENT_CONTROL = CMSG_SPACE(sizeof(uint16_t)),
+	TOS_CONTROL = CMSG_SPACE(sizeof(int))
+};
 
 struct sl_udp_bufs {
 	struct mmsghdr rx[SL_UDP_BATCH], tx[SL_BATCH];
 	struct iovec rx_iov[SL_UDP_BATCH];
 	struct sockaddr_storage rx_from[SL_UDP_BATCH], tx_to[SL_BATCH];
 	_Alignas(16) uint8_t control[SL_UDP_BATCH][CONTROL];
-	_Alignas(16) uint8_t segment[SL_BATCH][SEGMENT_CONTROL];
+	_Alignas(16) uint8_t segment[SL_BATCH][SEGMENT_CONTROL + TOS_CONTROL];
 	/* state: the messages of the last read, and where sl_udp_next() is in them */
 	struct sl_message {
 		struct sl_path path;
@@ -322,6 +328,22 @@ int sl_udp_next(struct sl_udp_bufs *b, struct sl_in *in)
 
 /* ---- sending ---- */
 
+/* RFC 2474, RFC 8837: behind the room for the segments' length, which may be left out. */
+static void mark_run(struct msghdr *h, uint8_t *control, const struct sl_run *run)
+{
+	struct cmsghdr *c = (struct cmsghdr *)(void *)(control + SEGMENT_CONTROL);
+	bool v6 = run->path->remote.family == 6;
+	int tos = run->tos;
+
+	c->cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	c->cmsg_type = v6 ? IPV6_TCLASS : IP_TOS;
+	c->cmsg_len = CMSG_LEN(sizeof(tos));
+	memcpy(CMSG_DATA(c), &tos, sizeof(tos));
+	if (!h->msg_control)
+		h->msg_control = c;
+	h->msg_controllen += TOS_CONTROL;
+}
+
 static void fill_run(struct sl_udp_bufs *b, int i, const struct sl_run *run, bool as_one)
 {
 	struct msghdr *h = &b->tx[i].msg_hdr;
@@ -331,11 +353,14 @@ static void fill_run(struct sl_udp_bufs *b, int i, const struct sl_run *run, boo
 			     .msg_namelen = sl_addr_to_sockaddr(&run->path->remote, &b->tx_to[i]),
 			     .msg_iov = (struct iovec *)(uintptr_t)run->pkts,
 			     .msg_iovlen = (size_t)run->count};
-	if (!as_one)
-		return;
-	h->msg_control = b->segment[i];
-	h->msg_controllen = SEGMENT_CONTROL;
-	memcpy(CMSG_DATA((struct cmsghdr *)(void *)b->segment[i]), &segment, sizeof(segment));
+	if (as_one) {
+		h->msg_control = b->segment[i];
+		h->msg_controllen = SEGMENT_CONTROL;
+		memcpy(CMSG_DATA((struct cmsghdr *)(void *)b->segment[i]), &segment,
+		       sizeof(segment));
+	}
+	if (run->tos)
+		mark_run(h, b->segment[i], run);
 }
 
 static bool is_full(int e)
@@ -349,19 +374,18 @@ static bool is_refusal(int e)
 	return e == EMSGSIZE || e == EINVAL || e == EIO;
 }
 
-/* Each datagram of it by itself, to where message i goes. Returns how many the system took;
- * *full: it will not take any more. */
+/* Each datagram of it by itself, by message i. Returns how many the system took; *full: it will not
+ * take any more. */
 static int send_singly(struct sl_udp *u, struct sl_udp_bufs *b, int i, const struct sl_run *run,
 		       bool *full)
 {
-	struct msghdr h = b->tx[i].msg_hdr;
+	struct mmsghdr one;
 	int sent = 0;
 
-	h.msg_control = NULL;
-	h.msg_controllen = 0;
-	h.msg_iovlen = 1;
+	fill_run(b, i, run, false);
+	one = b->tx[i];
+	one.msg_hdr.msg_iovlen = 1;
 	for (int k = 0; k < run->count && !*full; k++) {
-		struct mmsghdr one = {.msg_hdr = h};
 		int did;
 
 		one.msg_hdr.msg_iov = (struct iovec *)(uintptr_t)&run->pkts[k];
@@ -424,7 +448,6 @@ int sl_udp_send(struct sl_udp *u, struct sl_udp_bufs *b, struct sl_run *runs, in
 			i = k - 1;
 			continue;
 		}
-		fill_run(b, 0, &runs[i], false);
 		sent += send_singly(u, b, 0, &runs[i], &full);
 	}
 	return sent;

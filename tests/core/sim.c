@@ -273,13 +273,16 @@ static unsigned loop_of(void *arg)
 	return (unsigned)((struct sl_engine *)arg - sim.engines);
 }
 
-static void send_one(struct sim *s, unsigned loop, const struct sl_path *path,
+static void send_one(struct sim *s, unsigned loop, const struct sl_run *run,
 		     const struct iovec *pkt)
 {
-	struct sim_dgram head = {.loop = loop, .from = sim_server(loop), .to = path->remote};
-	struct sim_peer *sp = by_addr(s, &path->remote);
+	const struct sl_addr *to = &run->path->remote;
+	struct sim_dgram head = {.loop = loop, .from = sim_server(loop), .to = *to};
+	struct sim_peer *sp = by_addr(s, to);
 
 	if (sp) {
+		sp->longest = SL_MAX(sp->longest, pkt->iov_len);
+		sp->unmarked += run->tos != s->conf.dscp << 2;
 		check_index(sp, pkt->iov_base, pkt->iov_len);
 		send_over(sp, &sp->down, &head, pkt->iov_base, pkt->iov_len);
 	} else {
@@ -310,7 +313,7 @@ static void io_send(void *arg, struct sl_run *runs, int n)
 		check_run(&runs[i]);
 		s->runs += runs[i].count > 1;
 		for (int k = 0; k < runs[i].count; k++)
-			send_one(s, loop_of(arg), runs[i].path, &runs[i].pkts[k]);
+			send_one(s, loop_of(arg), &runs[i], &runs[i].pkts[k]);
 		runs[i].refused = runs[i].count > 1 && s->refuse_runs;
 	}
 }

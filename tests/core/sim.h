@@ -34,6 +34,8 @@ struct sim_conf {
 	int64_t ice_timeout_us;				      /* 0: 15 s */
 	uint32_t max_video_bps;
 	bool watch;  /* every transport */
+	uint8_t dscp;
+	uint16_t mtu; /* likewise */
 	bool no_gso; /* each datagram leaves alone, unpadded */
 };
 
@@ -54,6 +56,8 @@ struct sim_peer {
 	uint64_t transport;
 	uint64_t source_ids[PEER_TRACKS], sink_ids[PEER_TRACKS];
 	int64_t due_us;
+	size_t longest;	  /* datagram to it */
+	uint64_t unmarked; /* to it: without the octet that conf.dscp makes */
 	struct sim_seen *seen; /* T11 */
 	uint32_t srtcp_top;
 	bool srtcp_started;

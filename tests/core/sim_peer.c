@@ -217,6 +217,8 @@ static void fill_conf(struct sim_peer *sp)
 	c->tag = sp->number + 1;
 	c->lite = sp->lite;
 	c->watch |= sp->sim->conf.watch;
+	c->dscp = sp->sim->conf.dscp;
+	c->mtu = sp->sim->conf.mtu;
 	c->dtls_client = !sp->peer_conf.dtls_client ||
 			 sp->sim->conf.fixed_keys; /* given keys need no hello */
 	sl_fmt(c->fingerprints[0].algorithm, sizeof(c->fingerprints[0].algorithm), "sha-256");

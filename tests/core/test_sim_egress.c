@@ -221,3 +221,58 @@ TEST(lone_packets_leave_at_once_by_way_of_another_loop_too)
 	sim_no_oom();
 	lone_packets_do_not_wait(2);
 }
+
+TEST(all_that_goes_to_a_peer_is_marked_as_its_session_says)
+{
+	struct call c;
+
+	sim_no_oom();
+	c = call_new(&(struct sim_conf){.seed = 531, .dscp = 46}, 0);
+	call_connect(&c);
+	c.b->down.loss = 10;
+	sim_run(c.s, 2 * SL_SEC);
+	CHECK(c.screen->packets > 50 && c.screen->recovered > 0);
+	CHECK_EQ(c.a->unmarked + c.b->unmarked, 0);
+	call_end(&c);
+}
+
+TEST(where_there_is_an_mtu_nothing_is_padded)
+{
+	struct call c;
+
+	sim_no_oom();
+	c = uneven_call(&(struct sim_conf){.seed = 532, .mtu = 1200}, SIM_TWCC);
+	sim_run(c.s, 3 * SL_SEC);
+	CHECK(c.screen->packets > 100);
+	CHECK_EQ(c.screen->padded + c.screen->altered, 0);
+	call_end(&c);
+}
+
+TEST(what_rtx_would_make_longer_than_the_mtu_goes_again_as_it_was)
+{
+	struct call c;
+	size_t longest;
+
+	sim_no_oom();
+	c = call_new(&(struct sim_conf){.seed = 533, .mtu = 1200}, 0);
+	c.camera->conf.frame_bytes = 3000; /* packets of 1000, all of them */
+	call_connect(&c);
+	sim_run(c.s, 2 * SL_SEC);
+	longest = c.b->longest;
+	CHECK(longest > 1000 && longest < 1100);
+	sim_transport(c.b)->mtu = (uint16_t)(longest + 1);
+	c.b->down.loss = 10;
+	sim_run(c.s, 4 * SL_SEC);
+	CHECK(sim_subscriber(c.screen)->again_packets > 20);
+	CHECK_EQ(c.screen->recovered, 0);
+	CHECK_EQ(c.b->longest, longest);
+	CHECK_EQ(c.screen->altered, 0);
+	c.b->down.loss = 0;
+	sim_run(c.s, SL_SEC);
+	/* A publisher's packets that are longer still are nobody's to cut. */
+	sim_transport(c.b)->mtu = 900;
+	longest = c.screen->packets;
+	sim_run(c.s, SL_SEC);
+	CHECK(c.screen->packets > longest + 50);
+	call_end(&c);
+}

@@ -4,6 +4,7 @@
 #include "core/core_int.h"
 #include "tests/test.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -461,6 +462,88 @@ TEST(udp_speaks_ipv6_where_there_is_any)
 			CHECK_EQ(rig.in[i].len, 3);
 			CHECK_BYTES(rig.in[i].data, "six", 3);
 		}
+}
+
+/* The octet that the next datagram came with; its length in *len. */
+static int octet_of_next(size_t *len)
+{
+	struct pollfd p = {.fd = rig.b.fd, .events = POLLIN};
+	_Alignas(16) uint8_t control[256];
+	uint8_t data[2048];
+	struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	ssize_t n;
+
+	CHECK_EQ(poll(&p, 1, DEADLINE_MS), 1);
+	n = recvmsg(rig.b.fd, &h, 0);
+	CHECK(n >= 0);
+	*len = (size_t)n;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
+		int octet = 0;
+
+		if ((c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_TOS) &&
+		    (c->cmsg_level != IPPROTO_IPV6 || c->cmsg_type != IPV6_TCLASS))
+			continue;
+		memcpy(&octet, CMSG_DATA(c), c->cmsg_level == IPPROTO_IP ? 1 : sizeof(octet));
+		return octet;
+	}
+	return -1;
+}
+
+/* One marked, three as one run marked otherwise, one unmarked: each keeps its own. */
+static void check_marks(const struct sl_addr *local, bool gso)
+{
+	static const int want[] = {46 << 2, 10 << 2, 10 << 2, 10 << 2, 0};
+	static const uint8_t data[100];
+	size_t len;
+	int on = 1;
+
+	if (rig_start(local, gso, false) == SL_EIO && local->family == 6) {
+		rig_end(&rig);
+		sl_test_skip("this machine has no IPv6");
+	}
+	DEFER(rig_end, &rig);
+	if (!rig.bufs)
+		sl_test_oom_stop();
+	setsockopt(rig.b.fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on));
+	setsockopt(rig.b.fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on));
+	for (int i = 0; i < 5; i++)
+		put(i, data, sizeof(data) - (size_t)i);
+	rig.pkts[2].iov_len = rig.pkts[1].iov_len;
+	rig.runs[0].tos = 46 << 2;
+	rig.runs[1].tos = 10 << 2;
+	rig.runs[1].count = 3;
+	rig.runs[2] = rig.runs[4];
+	CHECK_EQ(sl_udp_send(&rig.a, rig.bufs, rig.runs, 3), 5);
+	for (int i = 0; i < 5; i++) {
+		CHECK_EQ(octet_of_next(&len), want[i]);
+		CHECK_EQ(len, rig.pkts[i].iov_len);
+	}
+}
+
+TEST(udp_datagrams_carry_the_mark_of_their_run)
+{
+	struct sl_addr v4 = sl_addr_v4(127, 0, 0, 1, 0);
+
+	check_marks(&v4, true);
+}
+
+TEST(udp_datagrams_carry_the_mark_of_their_run_without_gso)
+{
+	struct sl_addr v4 = sl_addr_v4(127, 0, 0, 1, 0);
+
+	check_marks(&v4, false);
+}
+
+TEST(udp_datagrams_carry_the_mark_of_their_run_over_ipv6)
+{
+	struct sl_addr v6;
+
+	CHECK_EQ(sl_addr_parse_ip(SL_STR("::1"), &v6), SL_OK);
+	check_marks(&v6, true);
 }
 
 TEST(udp_port_in_use_says_which_and_what_to_set)
