@@ -208,6 +208,14 @@ static void put_remote(struct kms_rtp *rtp, const struct sl_sdp_media *m, struct
 	(void)sl_sdp_crypto_key(theirs, c->in.bytes);
 }
 
+/* An id begins with that of the parent. */
+static const char *own_id(const char *id)
+{
+	const char *slash = strrchr(id, '/');
+
+	return slash ? slash + 1 : id;
+}
+
 static void put_local(struct kms_rtp *rtp, const struct sl_addr *local, bool mux,
 		      struct sl_transport_conf *conf)
 {
@@ -215,7 +223,7 @@ static void put_local(struct kms_rtp *rtp, const struct sl_addr *local, bool mux
 
 	conf->kind = SL_TK_PLAIN;
 	conf->tag = kms_endpoint_tag(&rtp->ep);
-	sl_fmt(conf->name, sizeof(conf->name), "%.7s", rtp->ep.e.o.id);
+	sl_fmt(conf->name, sizeof(conf->name), "%.7s", own_id(rtp->ep.e.o.id));
 	conf->watch = true;
 	conf->dscp = (uint8_t)c->kurento.dscp;
 	conf->mtu =

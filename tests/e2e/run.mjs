@@ -10,8 +10,9 @@ import { closeBrowsers } from './lib/browser.mjs';
 import { Row } from './lib/row.mjs';
 import { rows as sessionRows } from './rows.mjs';
 import { rows as consoleRows } from './rows-console.mjs';
+import { rows as rtpRows } from './rows-rtp.mjs';
 
-const rows = [...sessionRows, ...consoleRows];
+const rows = [...sessionRows, ...consoleRows, ...rtpRows];
 
 const here = dirname(fileURLToPath(import.meta.url));
 
