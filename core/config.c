@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <yaml.h>
 
-enum { JWT_KEY_MIN = 16 };
+enum { JWT_KEY_MIN = 16, KURENTO_PATH_MAX = 64 };
 enum type { TEXT, NUMBER, SWITCH, LIST, SECONDS, MILLISECONDS, IP, IPV4, IPV6, TURN_URL };
 
 struct key {
@@ -121,7 +121,7 @@ static const struct key keys[] = {
 	 "what getMetadata answers"},
 	{"kurento.stun", IP, AT(kurento.stun), 0, 0, "address", "", "STUN server of endpoints"},
 	{"kurento.stun_port", NUMBER, AT(kurento.stun_port), 1, 65535, "", "3478", "its port"},
-	{"kurento.turn", TURN_URL, AT(kurento.turn), 0, 0, "user:password@host:port", "",
+	{"kurento.turn", TURN_URL, AT(kurento.turn), 0, 0, "user:password@address:port", "",
 	 "TURN server of endpoints; ?transport=udp, tcp or tls may follow"},
 	{"kurento.external_ipv4", IPV4, AT(kurento.external_ipv4), 0, 0, "address", "",
 	 "told to peers in place of local IPv4 addresses (NAT)"},
@@ -294,7 +294,7 @@ static bool set_address(const struct key *k, struct sl_config *c, struct sl_str 
 	return false;
 }
 
-/* user:password@host:port, then nothing or ?transport=... The password may hold any character; so
+/* user:password@ip:port, then nothing or ?transport=... The password may hold any character; so
  * the last @ ends it. */
 static bool is_turn_url(struct sl_str v)
 {
@@ -302,19 +302,13 @@ static bool is_turn_url(struct sl_str v)
 						 "transport=tls"};
 	const char *at = memrchr(v.p, '@', v.n);
 	const char *colon = memchr(v.p, ':', v.n);
-	struct sl_str host;
 	struct sl_str after;
-	const char *last;
-	uint32_t port;
+	struct sl_addr a;
 
 	if (!at || !colon || colon >= at || colon == v.p)
 		return false;
 	after = sl_str(at + 1, v.n - (size_t)(at + 1 - v.p));
-	host = sl_str_cut(&after, '?');
-	last = memrchr(host.p, ':', host.n);
-	if (!last || last == host.p ||
-	    !sl_str_u32(sl_str(last + 1, host.n - (size_t)(last + 1 - host.p)), 65535, &port) ||
-	    port == 0)
+	if (sl_addr_parse(sl_str_cut(&after, '?'), &a) < 0 || a.port == 0)
 		return false;
 	for (size_t i = 0; i < SL_COUNT(transports); i++)
 		if (sl_str_eq(after, sl_str_z(transports[i])))
@@ -858,12 +852,13 @@ static int check_kurento(const struct sl_config *c, struct sl_config_error *e)
 {
 	const char *path = c->kurento.path;
 
-	if (path[0] == '/' || !path[0] ||
+	if (path[0] == '/' || !path[0] || strlen(path) >= KURENTO_PATH_MAX ||
 	    path[strspn(path, "abcdefghijklmnopqrstuvwxyz"
 			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			      "0123456789-._~/")])
-		return refuse(e, "kurento.path: letters, digits, -._~ and / between them are "
-				 "possible; write kurento");
+		return refuse(
+			e, "kurento.path: at most 63 letters, digits, -._~ and / between them are "
+			   "possible; write kurento");
 	if (c->kurento.min_port > c->kurento.max_port)
 		return refuse(e, "kurento.min_port is above kurento.max_port; exchange them");
 	return SL_OK;

@@ -83,7 +83,7 @@ struct sl_config {
 		char metadata[SL_CONFIG_TEXT_MAX];      /* of getMetadata() */
 		char stun[SL_CONFIG_TEXT_MAX];          /* ip; empty: none */
 		uint32_t stun_port;                     /* 3478 */
-		char turn[SL_CONFIG_TEXT_MAX];          /* user:password@host:port?transport=udp */
+		char turn[SL_CONFIG_TEXT_MAX];          /* user:password@ip:port?transport=udp */
 		char external_ipv4[SL_CONFIG_TEXT_MAX], external_ipv6[SL_CONFIG_TEXT_MAX];
 		struct sl_config_list network_interfaces;       /* names; empty: all */
 		bool ice_tcp;                           /* true */
@@ -127,8 +127,8 @@ SL_MUST_USE int sl_config_load(struct sl_config *c, int argc, char **argv, char 
 /* One value by its key, as text: "http.port". False with *why, and nothing has changed. */
 bool sl_config_set(struct sl_config *c, const char *key, struct sl_str value, char *why,
 		   size_t why_cap);
-/* sl_config_load() with another program's settings between the defaults and ours: `below` gets `wanted`
- * (all that is set here, to know where to look) and sets over the defaults in *c with
+/* sl_config_load() with another program's settings between the defaults and ours: `below` gets
+ * `wanted` (all that is set here, to know where to look) and sets over the defaults in *c with
  * sl_config_set(). A negative error of its own, with *e filled, ends the loading. */
 struct sl_config_below {
 	int (*read)(void *arg, const struct sl_config *wanted, char *const *env,

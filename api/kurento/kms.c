@@ -21,6 +21,25 @@ void kms_set_default(struct kms_set *set)
 	};
 }
 
+void kms_set_config(struct kms_set *set, const struct sl_config *conf)
+{
+	*set = (struct kms_set){
+		.gc_us = conf->kurento.gc_us,
+		.no_cache = !conf->kurento.cache,
+		.exception_limit = conf->kurento.exception_percent / 100.0,
+		.max_sessions = conf->kurento.max_sessions,
+		.max_objects = conf->kurento.max_objects,
+		.max_pipelines = conf->kurento.max_pipelines,
+		.session_objects = conf->kurento.session_objects,
+		.session_subscriptions = conf->kurento.session_subscriptions,
+		.session_creates_per_s = conf->kurento.session_creates_per_s,
+		.calls = conf->kurento.max_calls,
+		.messages_per_s = conf->kurento.messages_per_s,
+	};
+	(void)sl_fmt(set->path, sizeof(set->path), "%s", conf->kurento.path);
+	(void)sl_fmt(set->metadata, sizeof(set->metadata), "%s", conf->kurento.metadata);
+}
+
 int64_t kms_now_us(const struct kms *k)
 {
 	return k->now_us;
@@ -149,7 +168,10 @@ int kms_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s
 	k->core = core;
 	k->loop = loop;
 	k->rng = *rng;
-	kms_set_default(&k->set);
+	if (conf)
+		kms_set_config(&k->set, conf);
+	else
+		kms_set_default(&k->set);
 	sl_list_init(&k->works);
 	sl_list_init(&k->timers);
 	sl_list_init(&k->pipelines);

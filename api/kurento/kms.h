@@ -104,6 +104,12 @@ struct kms_call;
  * has failed with 40001 or 40101. `given` may be NULL (none). Free *out with cJSON_Delete(). */
 bool kms_args(struct kms_call *call, const struct kms_param *params, size_t n, const cJSON *given, cJSON **out);
 
+/* ================= words.c ================= */
+/* The DSCP of a word of DSCPValue. False: no such word, or NO_VALUE: that of the configuration. */
+bool kms_dscp(struct sl_str word, uint8_t *out);
+/* "user:password@ip:port", then nothing or "?transport=udp", tcp or tls. False: it is not of that form. */
+bool kms_turn_url(struct sl_str url, struct sl_turn_server *out);
+
 /* ================= errors ================= */
 /* clang-format off */
 #define KMS_ERRORS(X)                                                                                   \
@@ -296,6 +302,8 @@ struct kms_set {
 	char metadata[1024];            /* JSON text; "" none */
 };
 void kms_set_default(struct kms_set *set);
+/* What the group kurento of the configuration says. */
+void kms_set_config(struct kms_set *set, const struct sl_config *conf);
 
 /* Work for the end of this turn of the control loop; zeroed: not waiting. */
 struct kms_work {
@@ -365,6 +373,7 @@ struct kms_peer {
 	struct sl_list sessions;        /* bound to it: session.c */
 	struct sl_list calls, waits;    /* that want an answer: call.c, cache.c */
 	struct kms_session *session;    /* of requests that name none; NULL */
+	uint32_t session_count;         /* bound to it */
 	/* Takes over the text (sl_free() it). May not end the peer before it returns. */
 	void (*send)(struct kms_peer *p, char *text, size_t len);
 	/* An answer is lost (memory is out): the connection is to end, so that its client asks again. */

@@ -29,7 +29,17 @@ static struct kms_session *named_session(struct kms_call *c)
 	return cJSON_IsString(id) ? kms_session_by_id(c->kms, sl_str_z(id->valuestring)) : NULL;
 }
 
-/* Without a session's id it begins a session. */
+/* Without a session's id it begins a session; once, as long as nothing comes of it. */
+static int begin_session(struct kms_peer *p, struct kms_session **out)
+{
+	*out = p->session;
+	if (*out && !(*out)->exists)
+		return SL_OK;
+	if (p->session_count >= KMS_PEER_SESSIONS_MAX)
+		return SL_EFULL;
+	return kms_session_new(p->kms, out);
+}
+
 static void on_connect(struct kms_call *c)
 {
 	const cJSON *id = cJSON_GetObjectItemCaseSensitive(c->params, "sessionId");
@@ -41,7 +51,7 @@ static void on_connect(struct kms_call *c)
 		return;
 	}
 	if (!s)
-		err = kms_session_new(c->kms, &s);
+		err = begin_session(c->peer, &s);
 	if (err) {
 		kms_fail_err(c, err);
 		return;
@@ -473,6 +483,7 @@ void kms_peer_init(struct kms_peer *p, struct kms *k)
 {
 	p->kms = k;
 	p->session = NULL;
+	p->session_count = 0;
 	sl_list_init(&p->sessions);
 	sl_list_init(&p->calls);
 	sl_list_init(&p->waits);

@@ -10,6 +10,7 @@ enum {
 	KMS_ANSWER_MAX = API_WS_MESSAGE_MAX - 1,
 	KMS_EVENT_MAX = 256 << 10,      /* bytes of an event's data */
 	KMS_CACHED_MAX = 65536,         /* answers that are kept */
+	KMS_PEER_SESSIONS_MAX = 100,    /* bound to one connection */
 	KMS_DEPTH_MAX = 8               /* classes from the root to a leaf */
 };
 /* JSON-RPC's own errors (section 5.1 of its specification), and Kurento's for parameters. */

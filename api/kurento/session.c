@@ -6,6 +6,20 @@
 
 enum { BURST_S = 10 };
 
+/* One that holds nothing and whose connection is gone makes room. */
+static void make_room(struct kms *k)
+{
+	SL_LIST_EACH(it, tmp, &k->rpc->all)
+	{
+		struct kms_session *s = SL_LIST_AT(it, struct kms_session, in_all);
+
+		if (s->peer || s->ref_count || s->subscription_count || !sl_list_empty(&s->calls))
+			continue;
+		kms_session_end(s, false);
+		return;
+	}
+}
+
 int kms_session_new(struct kms *k, struct kms_session **out)
 {
 	struct kms_session *s = sl_zalloc(sizeof(*s));
@@ -13,6 +27,12 @@ int kms_session_new(struct kms *k, struct kms_session **out)
 
 	if (!s)
 		return SL_ENOMEM;
+	if (k->rpc->session_count >= k->set.max_sessions)
+		make_room(k);
+	if (k->rpc->session_count >= k->set.max_sessions) {
+		sl_free(s);
+		return SL_EFULL;
+	}
 	kms_uuid(k, s->id);
 	err = sl_hash_put(&k->rpc->sessions, s->id, sizeof(s->id) - 1, s);
 	if (err) {
@@ -49,9 +69,13 @@ void kms_session_bind(struct kms_session *s, struct kms_peer *p)
 	if (s->peer && s->peer->session == s)
 		s->peer->session = NULL;
 	sl_list_del(&s->in_peer);
+	if (s->peer)
+		s->peer->session_count--;
 	s->peer = p;
-	if (p)
-		sl_list_add(&p->sessions, &s->in_peer);
+	if (!p)
+		return;
+	sl_list_add(&p->sessions, &s->in_peer);
+	p->session_count++;
 }
 
 /* ================= what it holds ================= */

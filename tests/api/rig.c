@@ -13,7 +13,11 @@ struct rig rig;
 
 void rig_init(void)
 {
+	static struct sl_config defaults;
+
 	memset(&rig, 0, sizeof(rig));
+	sl_config_defaults(&defaults);
+	rig.conf.kurento = defaults.kurento;
 	rig.conf.loops = 2;
 	(void)sl_fmt(rig.conf.http.bind, SL_CONFIG_TEXT_MAX, "127.0.0.1");
 	rig.conf.http.max_connections = 1000;

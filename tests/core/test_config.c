@@ -503,7 +503,8 @@ TEST(config_takes_turn_servers_and_never_repeats_a_wrong_one)
 	} cases[] = {
 		{"", true},
 		{"u:p@192.0.2.1:3478", true},
-		{"u:p@turn.example:5349?transport=tls", true},
+		{"u:p@turn.example:5349?transport=tls", false},
+		{"u:p@192.0.2.1:5349?transport=tls", true},
 		{"u:p@[2001:db8::1]:3478?transport=tcp", true},
 		{"u:a@b:c@192.0.2.1:3478?transport=udp", true},
 		{"u:@192.0.2.1:3478", true},

@@ -19,6 +19,7 @@ int world_start(void)
 	world.up = true;
 	world.now_us = 1000 * SL_SEC;
 	world.rng = sl_test_rng(&world.seed, 11);
+	sl_config_defaults(&world.conf);
 	world.conf.loops = 1;
 	fake_core_init(&world.core, &world.loop);
 	err = kms_new(&world.conf, &world.core, &world.loop, &world.rng, &world.k);

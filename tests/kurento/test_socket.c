@@ -39,6 +39,15 @@ static void opens(const char *path, const char *headers)
 	CHECK_STR(ws_message(&w), PONG);
 }
 
+static void closes_with(struct wsclient *w, int want)
+{
+	int code = ws_close_code(w);
+
+	if (code != want)
+		STOP_AFTER_OOM();
+	CHECK_EQ(code, want);
+}
+
 TEST(text_and_binary_messages_are_answered_by_text)
 {
 	struct wsclient w;
@@ -50,7 +59,7 @@ TEST(text_and_binary_messages_are_answered_by_text)
 	ws_text(&w, PING);
 	CHECK_STR(ws_message(&w), PONG);
 	ws_send(&w, WS_FIN | WS_BINARY, PING, sizeof(PING) - 1);
-	if (!ws_next(&w, &f))
+	if (!ws_next(&w, &f) || (f.first & 15) == WS_CLOSE)
 		STOP_AFTER_OOM();
 	CHECK_EQ(f.first, WS_FIN | WS_TEXT);
 	CHECK_STR(f.data, PONG);
@@ -149,8 +158,7 @@ TEST(what_is_too_deep_is_answered_and_what_is_too_long_ends_the_connection)
 	CHECK(strstr(ws_message(&w), "\"code\":-32600"));
 	memset(text, ' ', sizeof(text));
 	ws_send(&w, WS_FIN | WS_TEXT, text, sizeof(text));
-	if (ws_close_code(&w) != 1009)
-		STOP_AFTER_OOM();
+	closes_with(&w, 1009);
 }
 
 TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
@@ -176,8 +184,7 @@ TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
 		ws_text(&w, text);
 		uv_run(&rig.loop, UV_RUN_NOWAIT);
 	}
-	if (ws_close_code(&w) != 1013)
-		STOP_AFTER_OOM();
+	closes_with(&w, 1013);
 	client_close(w.c);
 	s = kms_session_by_id(kms, sl_str(session, 36));
 	CHECK(s && !sl_list_empty(&kms->rpc->all));
@@ -200,8 +207,7 @@ TEST(a_server_that_ends_says_so_to_its_connections)
 	ws_text(&w, PING);
 	CHECK_STR(ws_message(&w), PONG);
 	stop_kurento(NULL);
-	if (ws_close_code(&w) != 1001)
-		STOP_AFTER_OOM();
+	closes_with(&w, 1001);
 }
 
 TEST(the_timer_answers_what_had_to_wait)
