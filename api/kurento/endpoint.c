@@ -7,7 +7,7 @@
 #include "core/base/mem.h"
 #include <stdio.h>
 
-enum { ARENA_MAX = 16 << 20, CLOSE_AGAIN_US = 50000 };
+enum { ARENA_MAX = 16 << 20, CLOSE_AGAIN_US = 50000, CAP_MIN_KBPS = 100, CAP_MAX_KBPS = 500 };
 
 static struct kms_endpoint *endpoint(struct kms_object *o)
 {
@@ -75,10 +75,12 @@ static const struct kms_element_ops element_ops = {
 /* FNV-1a: only to see that nothing changed. Confs are zeroed before they are filled. */
 uint64_t kms_track_digest(const struct sl_track_conf *tc)
 {
-	const unsigned char *p = (const unsigned char *)tc;
+	struct sl_track_conf copy = *tc;
+	const unsigned char *p = (const unsigned char *)&copy;
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
-	for (size_t i = 0; i < sizeof(*tc); i++)
+	copy.min_bps = copy.max_bps = 0;
+	for (size_t i = 0; i < sizeof(copy); i++)
 		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
 	return h;
 }
@@ -96,6 +98,7 @@ bool kms_track_add(struct kms_endpoint *ep, const struct sl_track_conf *tc, uint
 		.id = id,
 		.transport = transport,
 		.publish = tc->publish,
+		.keep = true,
 		.kind = tc->kind,
 		.unit = unit,
 		.line = line,
@@ -282,6 +285,16 @@ void kms_endpoint_send(struct kms_endpoint *ep, const struct sl_sdp_send *others
 	*out = send;
 }
 
+/* Kurento answers with H.265 only where config says so; here nobody has to decode it. */
+void kms_endpoint_codecs(const struct kms_endpoint *ep, uint8_t codecs[SL_CODEC_COUNT])
+{
+	bool strict = ep->e.o.kms->conf->kurento.strict;
+
+	for (int c = SL_CODEC_NONE + 1; c < SL_CODEC_COUNT; c++)
+		codecs[c] = (sl_codec_info((enum sl_codec)c)->forwarded || c == SL_RTX) &&
+			    !(strict && c == SL_H265);
+}
+
 int kms_sdp_text(const struct sl_sdp *sdp, char **text, size_t *len)
 {
 	char *p = sl_zalloc(SL_SDP_BYTES_MAX);
@@ -414,6 +427,7 @@ void kms_job_fail_err(struct kms_job *job, int err, const char *what)
 				    "Error processing offer"},
 		[KMS_JOB_ACCEPT] = {KMS_SDP_END_POINT_PROCESS_ANSWER_ERROR,
 				    "Error processing answer"},
+		[KMS_JOB_OPEN] = {KMS_ICE_GATHER_CANDIDATES_ERROR, "Error gathering candidates"},
 	};
 	const char *text = rows[job->type].text;
 
@@ -480,6 +494,11 @@ void kms_job_done(struct kms_job *job)
 		kms_job_fail_err(job, err, NULL);
 		return;
 	}
+	if (job->type == KMS_JOB_OPEN) {
+		over(job);
+		kms_done(call);
+		return;
+	}
 	ep->sdp = job->type == KMS_JOB_OFFER ? KMS_SDP_OFFERED : KMS_SDP_ANSWERED;
 	ep->offered_by_us |= job->type == KMS_JOB_OFFER;
 	over(job);
@@ -497,6 +516,8 @@ static bool in_order(struct kms_endpoint *ep, struct kms_call *call, enum kms_jo
 {
 	bool again = ep->sdp == KMS_SDP_ANSWERED && type == KMS_JOB_ANSWER && ep->ops->renegotiates;
 
+	if (type == KMS_JOB_OPEN)
+		return true;
 	if (type == KMS_JOB_ACCEPT && ep->sdp == KMS_SDP_ANSWERED && ep->offered_by_us)
 		kms_fail(call, KMS_SDP_END_POINT_ANSWER_ALREADY_PROCCESED,
 			 "Sdp Answer already processed");
@@ -545,7 +566,7 @@ static struct kms_job *new_job(struct kms_endpoint *ep, struct kms_call *call,
 
 static void run(struct kms_job *job)
 {
-	static const char *const arg[] = {NULL, "offer", "answer"};
+	static const char *const arg[] = {NULL, "offer", "answer", NULL};
 	const struct kms_endpoint_ops *ops = job->ops;
 	struct sl_sdp_why why = {0};
 	int err = arg[job->type] ? read_remote(job, kms_arg_str(job->call, arg[job->type]), &why)
@@ -556,6 +577,8 @@ static void run(struct kms_job *job)
 	else if (err)
 		kms_job_fail(job, KMS_SDP_PARSE_ERROR, "Error parsing SDP: line %zu: %s", why.line,
 			     why.text);
+	else if (job->type == KMS_JOB_OPEN)
+		ops->open(job);
 	else if (job->again && !ops->renegotiates(job->ep, job))
 		kms_job_fail(job, KMS_SDP_END_POINT_ALREADY_NEGOTIATED,
 			     "Endpoint already negotiated");
@@ -595,10 +618,8 @@ static void next(struct kms_work *w)
 	begin(ep, first.call, first.type);
 }
 
-static void ask(struct kms_object *o, struct kms_call *call, enum kms_job_type type)
+void kms_endpoint_ask(struct kms_endpoint *ep, struct kms_call *call, enum kms_job_type type)
 {
-	struct kms_endpoint *ep = endpoint(o);
-
 	if (!ep->job && ep->waiting_count == 0)
 		begin(ep, call, type);
 	else if (ep->waiting_count < KMS_JOBS_WAITING_MAX)
@@ -609,17 +630,17 @@ static void ask(struct kms_object *o, struct kms_call *call, enum kms_job_type t
 
 static void generate_offer(struct kms_object *o, struct kms_call *call)
 {
-	ask(o, call, KMS_JOB_OFFER);
+	kms_endpoint_ask(endpoint(o), call, KMS_JOB_OFFER);
 }
 
 static void process_offer(struct kms_object *o, struct kms_call *call)
 {
-	ask(o, call, KMS_JOB_ANSWER);
+	kms_endpoint_ask(endpoint(o), call, KMS_JOB_ANSWER);
 }
 
 static void process_answer(struct kms_object *o, struct kms_call *call)
 {
-	ask(o, call, KMS_JOB_ACCEPT);
+	kms_endpoint_ask(endpoint(o), call, KMS_JOB_ACCEPT);
 }
 
 /* ================= descriptions ================= */
@@ -664,6 +685,8 @@ static bool sdp_init(struct kms_object *o, struct kms_call *call)
 		     2; /* RFC 9429 section 5.2.1: below 2^62, for all readers */
 	ep->sdp_version = 1;
 	ep->set = (struct kms_bandwidth){-1, -1, -1, -1, -1};
+	if (o->kms->conf->kurento.caps)
+		ep->set = (struct kms_bandwidth){-1, -1, -1, CAP_MIN_KBPS, CAP_MAX_KBPS};
 	return true;
 }
 

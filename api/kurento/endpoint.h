@@ -17,8 +17,8 @@
 #include "rtp/sdp/sdp.h"
 
 struct kms_endpoint;
-enum kms_job_type { KMS_JOB_OFFER, KMS_JOB_ANSWER, KMS_JOB_ACCEPT };
-/* One generateOffer, processOffer or processAnswer. It outlives the endpoint while core owes it a reply. */
+enum kms_job_type { KMS_JOB_OFFER, KMS_JOB_ANSWER, KMS_JOB_ACCEPT, KMS_JOB_OPEN };
+/* One generateOffer, processOffer or processAnswer; OPEN: the class's own, of which no description comes. It outlives the endpoint while core owes it a reply. */
 struct kms_job {
 	/* borrowed */
 	struct kms_endpoint *ep;        /* NULL: the endpoint is gone, and the call answered */
@@ -42,6 +42,7 @@ struct kms_endpoint_ops {
 	void (*offer)(struct kms_job *job);
 	void (*answer)(struct kms_job *job);    /* job->remote is the peer's offer */
 	void (*accept)(struct kms_job *job);    /* job->remote is the peer's answer to the offer in ep->local */
+	void (*open)(struct kms_job *job);      /* NULL: there is none */
 	/* A second processOffer, told from the first by its text: 40208, or renegotiate? NULL: always 40208. */
 	bool (*renegotiates)(struct kms_endpoint *ep, const struct kms_job *job);
 	/* The job is over, well or not, or its endpoint is gone and nothing is owed any more: frees job->more. May be
@@ -61,6 +62,7 @@ struct kms_track {
 	uint64_t id, transport;
 	bool publish;                   /* the peer sends it */
 	bool flowing;
+	bool keep;                      /* free for use by a class that renegotiates; true when it was added */
 	enum sl_kind kind;
 	uint8_t unit;
 	uint16_t line;                  /* index of its m-line */
@@ -124,7 +126,10 @@ bool kms_track_add(struct kms_endpoint *ep, const struct sl_track_conf *tc, uint
 void kms_track_drop(struct kms_endpoint *ep, struct kms_track *t, bool remove);
 struct kms_track *kms_track_by_id(struct kms_endpoint *ep, uint64_t id);
 struct kms_track *kms_track_on(struct kms_endpoint *ep, uint16_t line, bool publish);
+/* Without the limits. */
 uint64_t kms_track_digest(const struct sl_track_conf *tc);
+/* Begins a job, or has it wait. */
+void kms_endpoint_ask(struct kms_endpoint *ep, struct kms_call *call, enum kms_job_type type);
 /* Closes a transport of core, later if the loop is busy. */
 void kms_transport_close(struct kms *k, uint64_t transport);
 /* All transports are up, or one is not. Raises ConnectionStateChanged. */

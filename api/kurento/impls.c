@@ -15,5 +15,6 @@ const struct kms_impl *const kms_impls[] = {
 	&kms_sdp_endpoint_impl,
 	&kms_base_rtp_impl,
 	&kms_rtp_impl,
+	&kms_webrtc_impl,
 	NULL,
 };

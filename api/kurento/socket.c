@@ -77,6 +77,8 @@ static const char *on_accept(struct api_ws *ws, const struct api_request *req, i
 	*status = 503;
 	if (!c)
 		return "out of memory";
+	/* It is what endpoints have by default, and takes a while to make. */
+	sl_core_prepare_rsa(k->core);
 	c->ws = ws;
 	c->peer.send = on_send;
 	c->peer.fail = on_fail;
@@ -195,13 +197,6 @@ void sl_kurento_free(struct kms *k)
 size_t sl_kurento_objects(const struct kms *k)
 {
 	return k ? kms_object_count(k) : 0;
-}
-
-/* Until there are endpoints with a transport. */
-__attribute__((weak)) void kms_endpoint_event(struct kms *k, const struct sl_core_event *ev)
-{
-	(void)k;
-	(void)ev;
 }
 
 bool sl_kurento_event(struct kms *k, const struct sl_core_event *ev)

@@ -296,6 +296,18 @@ int sl_core_gather(struct sl_core *core, uint64_t transport, const struct sl_gat
 	return reply(core, r, fn, arg);
 }
 
+const char *sl_core_fingerprint_rsa(const struct sl_core *core)
+{
+	(void)core;
+	return "55:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:"
+	       "BB:CC:DD:EE:55";
+}
+
+void sl_core_prepare_rsa(struct sl_core *core)
+{
+	(void)core;
+}
+
 int sl_core_stats_of(struct sl_core *core, uint64_t transport, sl_reply_fn *fn, void *arg)
 {
 	struct fake_transport *t = find(core, transport);

@@ -152,7 +152,7 @@ static const cJSON *vcall(struct peer *p, const char *method, const char *params
 	peer_say(p, text);
 	answer = answer_to(p, id);
 	/* Some answers wait for core's. */
-	for (int i = 0; i < 8 && !answer; i++) {
+	for (int i = 0; i < 20 && !answer; i++) {
 		world_wait(0);
 		answer = answer_to(p, id);
 	}
