@@ -276,4 +276,7 @@ struct sl_srtp_tx {
 SL_MUST_USE int sl_srtp_tx_index(struct sl_srtp_tx *tx, uint16_t seq, uint64_t *index);
 /* 0, 1, 2, ... of SRTCP. SL_ERANGE after 2^31. */
 SL_MUST_USE int sl_srtp_tx_rtcp_index(struct sl_srtp_tx *tx, uint32_t *index);
+
+/* ---- beside all that ---- */
+#include "dtls/tls_client.h"            /* the client's end of a TLS stream */
 #endif
