@@ -74,6 +74,8 @@ static const struct key keys[] = {
 	{"ice.lite", SWITCH, AT(ice.lite), 0, 0, "", "true", "ICE lite: peers do the checking"},
 	{"ice.servers", LIST, AT(ice.servers), 0, 0, "URLs", "",
 	 "STUN or TURN servers told to WHIP and WHEP clients"},
+	{"ice.turn_tls_verify", SWITCH, AT(ice.turn_tls_verify), 0, 0, "", "false",
+	 "check the certificates of TURN servers that sluice itself uses over TLS"},
 	{"dtls.queue_ms", MILLISECONDS, AT(dtls.queue_us), 1, 60000, "ms", "500",
 	 "estimated wait for a handshake past which new sessions get 503"},
 	{"dtls.active", SWITCH, AT(dtls.active), 0, 0, "", "true",

@@ -43,6 +43,7 @@ struct sl_config {
 		int64_t timeout_us;                     /* 15 s */
 		bool lite;                              /* true */
 		struct sl_config_list servers;          /* stun:.. or turn:.. for Link headers */
+		bool turn_tls_verify;                   /* false */
 	} ice;
 	struct {
 		int64_t queue_us;                       /* 500 ms */

@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
+#include "core/tls.h"
 #include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
@@ -221,6 +222,7 @@ int sl_core_new(const struct sl_config *conf, struct uv_loop_s *control, sl_even
 	c->on_event = on_event;
 	c->arg = arg;
 	c->loop_count = loops_wanted(conf);
+	sl_tls_set_verify(conf->ice.turn_tls_verify);
 	c->announce_count = parse_list(&conf->media.announce, c->announce, SL_CORE_LOCALS_MAX);
 	err = init_async(c);
 	if (!err)
@@ -580,6 +582,7 @@ void sl_core_free(struct sl_core *c)
 	if (!c)
 		return;
 	stop_loops(c);
+	sl_tls_stop();
 	/* Workers go after the loops that feed them, before the engines whose jobs they hold. */
 	sl_hs_pool_free(c->hs_pool);
 	free_leftovers(c);

@@ -56,6 +56,8 @@ static const struct row {
 	{"ice.timeout", "ICE_TIMEOUT", TIME, AT(ice.timeout_us), 15 * SL_SEC, "600", 600 * SL_SEC,
 	 "0", "601"},
 	{"ice.lite", "ICE_LITE", SWITCH, AT(ice.lite), 1, "Off", 0, NULL, NULL},
+	{"ice.turn_tls_verify", "ICE_TURN_TLS_VERIFY", SWITCH, AT(ice.turn_tls_verify), 0, "yes", 1,
+	 NULL, NULL},
 	{"ice.servers", "ICE_SERVERS", LIST, AT(ice.servers), 0, "stun:stun.example:3478", 1, NULL,
 	 NULL},
 	{"dtls.queue_ms", "DTLS_QUEUE_MS", TIME, AT(dtls.queue_us), 500 * SL_MS, "1", 1000, "0",
