@@ -258,6 +258,7 @@ TEST(the_use_of_the_processor_is_told_when_its_interval_is_over)
 	CHECK_EQ(p->n, 0);
 	peer_close(q);
 	world_wait(1 * SL_MS);
+	STOP_AFTER_OOM();
 	CHECK_EQ(p->n, 1);
 	CHECK(cJSON_IsNumber(at(peer_take(p), "result", "value", NULL)));
 }

@@ -165,6 +165,7 @@ TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
 {
 	char text[256], session[37] = "";
 	const struct kms_session *s;
+	const char *message;
 	struct wsclient w;
 
 	RIG();
@@ -172,7 +173,10 @@ TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
 	w = ws_open("/kurento", "");
 	(void)sl_fmt(text, sizeof(text), DESCRIBE, 0);
 	ws_text(&w, text);
-	(void)sl_fmt(session, sizeof(session), "%s", strstr(ws_message(&w), "\"sessionId\":\"") + 13);
+	message = ws_message(&w);
+	STOP_AFTER_OOM();
+	CHECK(strstr(message, "\"sessionId\":\""));
+	(void)sl_fmt(session, sizeof(session), "%s", strstr(message, "\"sessionId\":\"") + 13);
 	CHECK(kms_session_by_id(kms, sl_str(session, 36)));
 	for (int i = 1; i < 3000 && kms_session_by_id(kms, sl_str(session, 36))->peer; i++) {
 		(void)sl_fmt(text, sizeof(text),
@@ -193,7 +197,9 @@ TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
 	(void)sl_fmt(text, sizeof(text),
 		     "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"connect\",\"params\":{\"sessionId\":\"%.36s\"}}", session);
 	ws_text(&w, text);
-	CHECK(strstr(ws_message(&w), kms->server_id));
+	message = ws_message(&w);
+	STOP_AFTER_OOM();
+	CHECK(strstr(message, kms->server_id));
 	CHECK(s->peer);
 }
 
@@ -212,6 +218,7 @@ TEST(a_server_that_ends_says_so_to_its_connections)
 
 TEST(the_timer_answers_what_had_to_wait)
 {
+	const char *message;
 	struct wsclient w;
 
 	RIG();
@@ -219,5 +226,7 @@ TEST(the_timer_answers_what_had_to_wait)
 	w = ws_open("/kurento", "");
 	ws_text(&w, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"invoke\",\"params\":{\"object\":\"manager_ServerManager\","
 		    "\"operation\":\"getUsedCpu\",\"operationParams\":{\"interval\":5}}}");
-	CHECK(strstr(ws_message(&w), "\"value\":"));
+	message = ws_message(&w);
+	STOP_AFTER_OOM();
+	CHECK(strstr(message, "\"value\":"));
 }

@@ -174,6 +174,7 @@ TEST(an_operation_that_waits_makes_the_next_ones_wait)
 	CHECK_EQ(p->n, 0);
 	CHECK_EQ(kms_object_count(world.k), 0);
 	world_wait(100 * SL_MS);
+	STOP_AFTER_OOM();
 	CHECK_EQ(p->n, 0);
 	CHECK_EQ(kms_object_count(world.k), 1);
 	world_wait(100 * SL_MS);
