@@ -80,7 +80,10 @@ int load_watch(struct load *l, struct load_watch *w, enum load_kind kind, int fd
 
 const struct load_signalling *load_signalling(const struct load *l)
 {
-	return l->conf.server == LOAD_JANUS ? &load_janus : &load_whip;
+	static const struct load_signalling *const all[] = {
+		[LOAD_SLUICE] = &load_whip, [LOAD_JANUS] = &load_janus, [LOAD_RTP] = &load_rtp};
+
+	return all[l->conf.server];
 }
 
 static void tell(cJSON *o)
@@ -576,7 +579,8 @@ static int load_run(struct load *l)
 
 static const char usage[] =
 	"usage: sluice-load [options]\n"
-	"  --server sluice|janus     what is spoken (sluice)\n"
+	"  --server sluice|janus|rtp what is spoken (sluice)\n"
+	"  --plan FILE               of rtp: ports and keys\n"
 	"  --url http://IP:PORT/PATH where (http://127.0.0.1:8888; janus: .../janus)\n"
 	"  --token TEXT              bearer token\n"
 	"  --room NAME               room of sluice (load)\n"
@@ -677,6 +681,7 @@ static bool take_scenario(struct load_conf *c, const char *path, double n)
 enum choice {
 	O_SERVER,
 	O_URL,
+	O_PLAN,
 	O_TOKEN,
 	O_ROOM,
 	O_SCENARIO,
@@ -696,6 +701,7 @@ enum choice {
 static const struct option options[] = {
 	{"server", 1, 0, O_SERVER},
 	{"url", 1, 0, O_URL},
+	{"plan", 1, 0, O_PLAN},
 	{"token", 1, 0, O_TOKEN},
 	{"room", 1, 0, O_ROOM},
 	{"scenario", 1, 0, O_SCENARIO},
@@ -724,10 +730,13 @@ static bool texts(struct load_conf *c, const char *const *v)
 		c->server = LOAD_JANUS;
 		c->port = 8088;
 		sl_fmt(c->base, sizeof(c->base), "/janus");
+	} else if (v[O_SERVER] && strcmp(v[O_SERVER], "rtp") == 0) {
+		c->server = LOAD_RTP;
 	} else if (v[O_SERVER] && strcmp(v[O_SERVER], "sluice") != 0) {
 		return false;
 	}
 	return (!v[O_URL] || take_url(c, v[O_URL])) &&
+	       (!v[O_PLAN] || sl_fmt(c->plan, sizeof(c->plan), "%s", v[O_PLAN])) &&
 	       (!v[O_TOKEN] || sl_fmt(c->token, sizeof(c->token), "%s", v[O_TOKEN])) &&
 	       (!v[O_ROOM] || sl_fmt(c->room, sizeof(c->room), "%s", v[O_ROOM]));
 }
@@ -835,6 +844,7 @@ static void fini(struct load *l)
 		sl_free(l->sources[i]);
 	sl_free(l->sources);
 	sl_free(l->peers);
+	cJSON_Delete(l->plan);
 	sl_srtp_mgr_free(l->mgr);
 	sl_cert_free(l->cert);
 	sl_rng_system_free(&l->rng);

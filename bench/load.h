@@ -7,6 +7,7 @@
  *            load_hand.c   handshakes on a thread of their own, so that media goes on meanwhile;
  *            load_http.c   HTTP requests without waiting;
  *            load_whip.c   signalling by WHIP and WHEP; load_janus.c by the videoroom's HTTP API;
+ *            load_rtp.c    plain RTP in and SRTP out by a plan, without ICE and DTLS;
  *            load_stat.c   histograms and the result as JSON.
  * Checks:    every packet is counted by its RTP header (loss, repetition, order), which is in
  *            clear. One in `stride` is deciphered by libsrtp2 and compared byte for byte with what
@@ -69,7 +70,7 @@ struct load_window {
 cJSON *load_window_json(const struct load_window *w, int64_t now_us, int64_t cpu_us);
 
 /* ================= the whole ================= */
-enum load_server { LOAD_SLUICE, LOAD_JANUS };
+enum load_server { LOAD_SLUICE, LOAD_JANUS, LOAD_RTP };
 
 struct load_stream_conf {
 	double pps;                     /* of one track; 0: no such tracks */
@@ -80,6 +81,7 @@ struct load_stream_conf {
 struct load_conf {
 	enum load_server server;
 	char name[32], host[64], base[64], room[64], token[128];
+	char plan[LOAD_URL];            /* file, of LOAD_RTP */
 	uint16_t port;
 	unsigned publishers, subscribers;
 	struct load_stream_conf stream[SL_KIND_COUNT];
@@ -154,7 +156,7 @@ struct load_peer {
 	unsigned refs;                  /* answers awaited: HTTP requests, a handshake */
 	uint16_t port;
 	/* owned */
-	struct sl_ice *ice;
+	struct sl_ice *ice;             /* NULL: plain RTP */
 	struct sl_dtls *dtls;
 	struct load_hand *hand;
 	struct sl_srtp_key *tx_key, *rx_key;
@@ -197,6 +199,7 @@ struct load {
 	uint64_t session, room_handle;
 	uint64_t transaction;
 	bool polling;
+	cJSON *plan;                    /* owned; of load_rtp.c */
 	/* state */
 	int64_t now_us;
 	int64_t wall_ns;                /* wall minus monotonic clock */
@@ -232,6 +235,10 @@ void load_peer_free(struct load_peer *p);
  * is. SL_OK, SL_EPARSE, SL_EUNSUPPORTED. */
 SL_MUST_USE int load_peer_remote(struct load_peer *p, const struct sl_sdp *remote,
 				 const struct sl_sdp *agreed);
+/* Without ICE and DTLS: it sends there, plain, and opens what comes by that key (NULL: nothing
+ * comes). */
+void load_peer_direct(struct load_peer *p, const struct sl_addr *to,
+		      const struct sl_srtp_master *key);
 void load_peer_read(struct load_peer *p);
 void load_peer_tick(struct load_peer *p);
 void load_peer_send(struct load_peer *p, const uint8_t *data, size_t len);
@@ -281,13 +288,15 @@ void load_http_event(struct load *l, struct load_watch *w);
 /* Value of a header of an answer. Empty when absent. */
 struct sl_str load_http_header(const char *head, const char *name);
 
-/* ================= load_whip.c, load_janus.c ================= */
+/* ================= load_whip.c, load_janus.c, load_rtp.c ================= */
 struct load_signalling {
 	void (*begin)(struct load *l);  /* sets l->signalling_ready some time */
 	void (*join)(struct load_peer *p);
 	void (*leave)(struct load_peer *p);
 };
-extern const struct load_signalling load_whip, load_janus;
+extern const struct load_signalling load_whip, load_janus, load_rtp;
+/* load_rtp.c: the port of the next publisher or subscriber. */
+uint16_t load_rtp_port(const struct load *l, bool publisher);
 /* m-lines of a subscriber: one per track of each publisher, audio first. */
 size_t load_offer_lines(const struct load *l, const struct load_peer *p,
 			struct sl_sdp_offer_line *lines, char mids[][8], size_t cap);

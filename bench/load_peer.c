@@ -41,6 +41,8 @@ static int open_socket(struct load_peer *p)
 
 	if (strchr(p->load->conf.host, ':'))
 		any.family = 6;
+	if (p->load->conf.server == LOAD_RTP)
+		any.port = load_rtp_port(p->load, p->publisher);
 	len = sl_addr_to_sockaddr(&any, &sa);
 	fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -95,11 +97,12 @@ struct load_peer *load_peer_new(struct load *l, bool publisher)
 	p->due_us = p->report_us = p->feedback_us = p->leave_us = p->retry_us = SL_NEVER;
 	p->rtcp_ssrc = sl_rng_u32(&l->rng) | 1;
 	p->asked_us = l->now_us;
-	if (open_socket(p) < 0 || start_ice(p) < 0) {
+	if (open_socket(p) < 0 || (l->conf.server != LOAD_RTP && start_ice(p) < 0)) {
 		load_peer_free(p);
 		return NULL;
 	}
-	p->due_us = sl_ice_deadline_us(p->ice);
+	if (p->ice)
+		p->due_us = sl_ice_deadline_us(p->ice);
 	return p;
 }
 
@@ -296,7 +299,8 @@ static void set_due(struct load_peer *p)
 
 	if (p->state == LOAD_GONE)
 		return;
-	due_us = SL_MIN(due_us, sl_ice_deadline_us(p->ice));
+	if (p->ice)
+		due_us = SL_MIN(due_us, sl_ice_deadline_us(p->ice));
 	due_us = SL_MIN(due_us, SL_MIN(p->leave_us, p->retry_us));
 	if (p->hand)
 		due_us = SL_MIN(due_us, load_hand_deadline_us(p->hand));
@@ -308,6 +312,8 @@ static void drain_ice(struct load_peer *p)
 	struct sl_ice_event ev;
 	struct sl_dgram out;
 
+	if (!p->ice)
+		return;
 	while (sl_ice_pull(p->ice, &out))
 		load_peer_send(p, out.data, out.len);
 	while (sl_ice_event(p->ice, &ev))
@@ -365,6 +371,33 @@ static void take_keys(struct load_peer *p)
 	if (p->twcc)
 		p->feedback_us =
 			p->load->now_us + sl_rng_u32(&p->load->rng) % p->load->conf.feedback_us;
+	load_peer_connected(p->load, p);
+}
+
+static int direct_keys(struct load_peer *p, const struct sl_srtp_master *key)
+{
+	static const struct sl_srtp_master none;
+
+	if (!key)
+		return sl_srtp_key_new(SL_SRTP_CLEAR, &none, true, &p->tx_key);
+	p->checker = make_checker(key);
+	return p->checker ? sl_srtp_key_new(sl_srtp_best(key->profile), key, false, &p->rx_key)
+			  : SL_ENOMEM;
+}
+
+void load_peer_direct(struct load_peer *p, const struct sl_addr *to,
+		      const struct sl_srtp_master *key)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sl_addr_to_sockaddr(to, &sa);
+
+	p->remote = *to;
+	if (connect(p->watch.fd, (struct sockaddr *)&sa, len) < 0 || direct_keys(p, key) < 0) {
+		load_peer_failed(p->load, p, "it cannot be connected");
+		return;
+	}
+	p->state = LOAD_CONNECTED;
+	p->connected_us = p->load->now_us;
 	load_peer_connected(p->load, p);
 }
 
@@ -483,10 +516,10 @@ static void recv_one(struct load_peer *p, uint8_t *data, size_t len, int64_t rx_
 			recv_rtcp(p, data, len);
 		else
 			load_sink_packet(p, data, len, rx_ns);
-	} else if (data[0] < 4) {
+	} else if (data[0] < 4 && p->ice) {
 		sl_ice_recv(p->ice, &d, p->load->now_us);
 		drain_ice(p);
-	} else if (data[0] >= 20 && data[0] < 64) {
+	} else if (data[0] >= 20 && data[0] < 64 && p->ice) {
 		recv_dtls(p, data, len);
 	}
 }
@@ -589,7 +622,7 @@ void load_peer_tick(struct load_peer *p)
 {
 	const int64_t now_us = p->load->now_us;
 
-	if (sl_ice_deadline_us(p->ice) <= now_us)
+	if (p->ice && sl_ice_deadline_us(p->ice) <= now_us)
 		sl_ice_tick(p->ice, now_us);
 	drain_ice(p);
 	if (p->state == LOAD_GONE)

@@ -5,7 +5,7 @@
 run.py                  everything: a table, JSON and a plot under bench/results/
 run.py --smoke          every scenario on sluice alone, small: is all that arrives what was sent?
 run.py --only fanout,audio --servers sluice,floor --sizes 50,100 --rounds 1
-Servers: sluice, janus (its default), janus-1 (event_loops = 1), floor (a bare loop, no server).
+Servers: sluice, janus (its default), janus-1 (event_loops = 1), rtpengine (relay only), floor (a bare loop, no server).
 docs/bench.md tells what the figures mean."""
 import argparse
 import datetime
@@ -20,11 +20,12 @@ import sys
 import time
 
 import plot
-from servers import (BenchError, Janus, Load, Sluice, core_busy_s, process_cpu_s, process_rss,
-                     HERE)
+from relay import RelayError
+from servers import (BenchError, Janus, Load, Rtpengine, Sluice, core_busy_s, process_cpu_s,
+                     process_rss, HERE)
 
-SCENARIOS = ['fanout', 'latency', 'meeting', 'audio', 'churn', 'memory']
-SERVERS = ['sluice', 'janus-1', 'janus', 'floor']
+SCENARIOS = ['fanout', 'latency', 'meeting', 'audio', 'churn', 'memory', 'relay']
+SERVERS = ['sluice', 'janus-1', 'janus', 'rtpengine', 'floor']
 WARM_UP_S = 1.0
 NEAR = 0.85             # of saturation: where the figures are taken
 EASY = 0.70             # where the latency of a server with room to spare is taken
@@ -61,6 +62,8 @@ class Bench:
     def start_server(self, name):
         if name == 'sluice':
             return Sluice(name, self.build, self.server_core, self.log, self.args.flag)
+        if name == 'rtpengine':
+            return Rtpengine(name, self.server_core, self.log)
         return Janus(name, self.server_core, self.log, 1 if name == 'janus-1' else 0)
 
     def window(self, server, load, seconds, verb='measure'):
@@ -88,7 +91,8 @@ class Bench:
         try:
             time.sleep(0.3)
             before = process_rss(server.pid)
-            load = Load(self.build, server, path, n, self.load_core, self.log, extra)
+            plan = server.relay(n) if json.loads(path.read_text()).get('relay') else None
+            load = Load(self.build, server, path, n, self.load_core, self.log, extra, plan)
             ready = load.wait('ready', 120)
             silent = ready['silent']
             if silent:
@@ -321,7 +325,7 @@ def run_all(bench):
                 say(f'[{done}/{total}] {name} N={n} {s}, round {number + 1} of {bench.args.rounds}')
                 try:
                     rounds[s].append(METHODS[scenario['method']](bench, s, path, scenario, n))
-                except BenchError as e:
+                except (BenchError, RelayError) as e:
                     say(f'    {e}')
         for s in servers:
             if rounds[s]:
@@ -451,7 +455,7 @@ def smoke(bench):
         for n in scenario['smoke']['sizes']:
             try:
                 faults = smoke_fairly(bench, path, scenario, n)
-            except BenchError as e:
+            except (BenchError, RelayError) as e:
                 faults = [str(e)]
             passed, failed = passed + (not faults), failed + bool(faults)
             print(f'{"FAIL" if faults else "ok"} {name} N={n} {"; ".join(faults)}'.rstrip(), flush=True)

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+import relay
+
 HERE = pathlib.Path(__file__).resolve().parent
 TICK = os.sysconf('SC_CLK_TCK')
 PAGE = os.sysconf('SC_PAGE_SIZE')
@@ -100,16 +102,25 @@ class Sluice:
     def __init__(self, name, build, core, log, flags=()):
         self.name = name
         command = [*pinned(core), str(build / 'sluice'), '--loops=1', '--http.port=0',
-                   '--media.bind=127.0.0.1', '--media.port=0', '--log.level=warn', '--drain_s=0',
+                   '--media.bind=127.0.0.1', '--media.port=0', '--kurento.conf=',
+                   '--kurento.min_port=40000', '--log.level=warn', '--drain_s=0',
                    '--limits.max_sessions=10000', '--rooms.max_participants=10000', *flags]
         self.process = Process(command, log)
         self.url = json.loads(self.process.line(20))['http']['url'].rstrip('/')
+        self.control = None
 
     @property
     def pid(self):
         return self.process.pid
 
+    def relay(self, n):
+        """Plain RTP in, SRTP out to so many: the generator's plan."""
+        plan, self.control = relay.plan_sluice(self.url, n)
+        return plan
+
     def end(self):
+        if self.control:
+            self.control.socket.close()
         self.process.end()
 
 
@@ -163,13 +174,70 @@ class Janus:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Rtpengine:
+    """rtpengine without its kernel module, on loopback."""
+
+    def __init__(self, name, core, log):
+        self.name = name
+        if not shutil.which('rtpengine'):
+            raise BenchError('rtpengine is not installed; dist/install-packages bench installs it')
+        self.port = free_port()
+        self.control = None
+        # No table: all of it in user space.
+        self.child = subprocess.Popen(
+            [*pinned(core), 'rtpengine', '--config-file=none', '--foreground', '--log-stderr',
+             '--log-level=4', '--table=-1', f'--interface={relay.HOST}',
+             f'--listen-ng={relay.HOST}:{self.port}', '--port-min=40000', '--port-max=60000'],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.wait_for(log)
+
+    def wait_for(self, log):
+        end = time.monotonic() + 20
+        while time.monotonic() < end and self.child.poll() is None:
+            ng = relay.Ng(self.port)
+            try:
+                ng.call('ping')
+                return
+            except OSError:
+                time.sleep(0.2)
+            finally:
+                ng.close()
+        self.end()
+        raise BenchError(f'rtpengine does not start; see {log.name}')
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def relay(self, n):
+        plan, self.control = relay.plan_rtpengine(self.port, n)
+        return plan
+
+    def end(self):
+        if self.control:
+            self.control.close()
+        if self.child.poll() is None:
+            self.child.terminate()
+        try:
+            self.child.wait(10)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+
+
 class Load:
     """sluice-load, joined to a server and obeying commands."""
 
-    def __init__(self, build, server, scenario, n, core, log, extra=()):
-        command = [*pinned(core), str(build / 'sluice-load'), '--server', server.kind,
-                   '--url', server.url, '--scenario', str(scenario), '--n', str(n), '--control',
-                   *extra]
+    def __init__(self, build, server, scenario, n, core, log, extra=(), plan=None):
+        if plan:
+            self.plan = tempfile.NamedTemporaryFile('w', suffix='.json', encoding='utf-8')
+            json.dump(plan, self.plan)
+            self.plan.flush()
+            how = ['--server', 'rtp', '--plan', self.plan.name]
+        else:
+            how = ['--server', server.kind, '--url', server.url]
+        command = [*pinned(core), str(build / 'sluice-load'), *how, '--scenario', str(scenario),
+                   '--n', str(n), '--control', *extra]
         self.process = Process(command, log, stdin=subprocess.PIPE)
 
     def wait(self, event, timeout_s):
