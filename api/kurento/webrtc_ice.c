@@ -245,6 +245,17 @@ struct kms_gathering {
 	struct kms_webrtc *w; /* NULL: it is gone, or its transport is another */
 };
 
+/* Where nothing beyond the loop's own sockets can be had. */
+static void host_candidates(struct kms_webrtc *w)
+{
+	struct sl_core_cand cands[SL_CORE_LOCALS_MAX];
+	size_t n = sl_core_candidates(w->ep.e.o.kms->core, w->ep.loop, cands, SL_COUNT(cands));
+
+	for (size_t i = 0; i < n; i++)
+		kms_webrtc_found(w, &cands[i]);
+	kms_webrtc_gathered(w);
+}
+
 static void on_gather(void *arg, const struct sl_reply *r)
 {
 	struct kms_gathering *g = arg;
@@ -256,6 +267,10 @@ static void on_gather(void *arg, const struct sl_reply *r)
 	w->gathering = NULL;
 	if (!r->err)
 		return;
+	if (r->err == SL_EUNSUPPORTED) {
+		host_candidates(w);
+		return;
+	}
 	SL_LOG(WARN, ICE, "candidates could not be gathered", SL_KS("object", w->ep.e.o.id),
 	       SL_KS("why", sl_strerror(r->err)));
 	kms_webrtc_gathered(w);
