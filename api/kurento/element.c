@@ -5,8 +5,6 @@
 #include "core/base/mem.h"
 #include <time.h>
 
-enum { ENCODER_BITRATE = 300000 };
-
 static const char *const media_words[KMS_MEDIA_COUNT] = {"AUDIO", "DATA", "VIDEO"};
 
 const char *kms_media_word(enum kms_media media)
@@ -302,9 +300,14 @@ BITRATE(max_encoder_bitrate, "maxEncoderBitrate")
 
 static bool element_init(struct kms_object *o, struct kms_call *call)
 {
+	const struct sl_config *conf = o->kms->conf;
+	struct kms_element *e = element(o);
+
 	(void)call;
-	kms_graph_enter(element(o));
-	element(o)->encoder_bitrate = ENCODER_BITRATE;
+	kms_graph_enter(e);
+	e->encoder_bitrate = (int32_t)conf->kurento.encoder_bps;
+	e->min_encoder_bitrate = (int32_t)conf->kurento.min_encoder_bps;
+	e->max_encoder_bitrate = (int32_t)conf->kurento.max_encoder_bps;
 	return true;
 }
 

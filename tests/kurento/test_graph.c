@@ -28,6 +28,7 @@ struct reply {
 static struct world {
 	uv_loop_t loop;
 	struct kms k;
+	struct sl_config conf;
 	struct kms_object pipeline;
 	struct kms_object *objects[OBJECTS];
 	/* core: what each track plays */
@@ -227,6 +228,7 @@ static int begin(uint64_t seed)
 	if (uv_loop_init(&w.loop) < 0)
 		return SL_ENOMEM;
 	w.k.loop = &w.loop;
+	w.k.conf = &w.conf;
 	DEFER(end_world, NULL);
 	return kms_graph_init(&w.k);
 }
