@@ -132,12 +132,16 @@ static cJSON *read_enum(struct kms_args_in *in, const struct kms_type *t, const 
 		     v->valuestring, e->name);
 }
 
+/* The JavaScript client sends some objects that were awaited as what it holds of them, which has
+ * their id: DispatcherOneToMany.setSource() of a port, for one. */
 static cJSON *read_object(struct kms_args_in *in, const struct kms_type *t, const char *name,
 			  const cJSON *v)
 {
 	const struct kms_class *c = &kms_classes[t->index];
 	struct kms_object *o;
 
+	if (cJSON_IsObject(v) && cJSON_IsString(cJSON_GetObjectItemCaseSensitive(v, "id")))
+		v = cJSON_GetObjectItemCaseSensitive(v, "id");
 	if (!cJSON_IsString(v))
 		return wrong_type(in, name, BEING[t->kind]);
 	o = in->object(in->kms, sl_str_z(v->valuestring));

@@ -180,7 +180,9 @@ TEST(objects_exist_and_are_of_the_class)
 	GOOD({"MediaElement.connect", "{\"sink\":\"H\",\"mediaType\":\"VIDEO\"}",
 	      "{\"sink\":\"H\",\"mediaType\":\"VIDEO\"}"},
 	     {"PassThrough", "{\"mediaPipeline\":\"P\",\"more\":[1]}",
-	      "{\"mediaPipeline\":\"P\"}"});
+	      "{\"mediaPipeline\":\"P\"}"},
+	     {"MediaElement.connect", "{\"sink\":{\"_events\":{},\"id\":\"H\"}}",
+	      "{\"sink\":\"H\"}"});
 	BAD({"PassThrough", "{\"mediaPipeline\":\"Q\"}", "40101 Object 'Q' not found"},
 	    {"PassThrough", "{\"mediaPipeline\":\"\"}", "40101 Object '' not found"},
 	    {"PassThrough", "{\"mediaPipeline\":\"newref:0\"}",
@@ -189,6 +191,9 @@ TEST(objects_exist_and_are_of_the_class)
 	     "40001 'mediaPipeline' parameter should be a MediaPipeline"},
 	    {"MediaElement.connect", "{\"sink\":\"P\"}",
 	     "40001 'sink' parameter should be a MediaElement"},
+	    {"MediaElement.connect", "{\"sink\":{\"id\":\"Q\"}}", "40101 Object 'Q' not found"},
+	    {"MediaElement.connect", "{\"sink\":{\"id\":7}}",
+	     "40001 'sink' parameter should be a string"},
 	    {"MediaElement.connect", "{\"sink\":7}", "40001 'sink' parameter should be a string"});
 }
 
