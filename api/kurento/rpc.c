@@ -309,14 +309,18 @@ static void on_subscribe(struct kms_call *c)
 		kms_done_str(c, sl_str_z(id));
 }
 
+/* Nothing that is not there: the JavaScript client unsubscribes from what it has released, and an
+ * error of that ends the application. */
 static void on_unsubscribe(struct kms_call *c)
 {
-	struct kms_object *o = kms_need_object(c, "object");
-	struct sl_str id;
+	struct sl_str object, id;
+	struct kms_object *o;
 
-	if (!o || !kms_need_str(c, "subscription", &id))
+	if (!kms_need_str(c, "object", &object) || !kms_need_str(c, "subscription", &id))
 		return;
-	kms_unsubscribe(c->session, o, id);
+	o = kms_object_by_id(c->kms, object);
+	if (o)
+		kms_unsubscribe(c->session, o, id);
 	c->result = RESULT_BARE;
 	kms_done(c);
 }

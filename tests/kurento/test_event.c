@@ -78,6 +78,7 @@ TEST(a_session_hears_once_however_often_it_subscribed_and_not_after_the_last_uns
 	CHECK_EQ(p->n, 1);
 	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s','subscription':'%s'", pipeline, second), 0);
 	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s','subscription':'nonsense'", pipeline), 0);
+	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s/gone','subscription':'nonsense'", pipeline), 0);
 	forget(p);
 	kms_event_error(object(pipeline), "X", 7, "again");
 	CHECK_EQ(p->n, 0);
