@@ -202,6 +202,7 @@ const struct kms_impl kms_base_rtp_impl = {
 			{"getRembParams", get_remb},
 			{"setRembParams", set_remb},
 			{"requestKeyframe", request_keyframe},
+			{"getStats", kms_stats_get},
 			{0},
 		},
 };

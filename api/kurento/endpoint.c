@@ -453,7 +453,7 @@ static int keep_texts(struct kms_job *job)
 		if (remote)
 			memcpy(remote, job->text.p, job->text.n);
 	}
-	if (!err && job->local.media_count > 0)
+	if (!err && (job->type == KMS_JOB_OFFER || job->type == KMS_JOB_ANSWER))
 		err = kms_sdp_text(&job->local, &local, &len);
 	if (err) {
 		sl_free(remote);

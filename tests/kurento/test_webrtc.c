@@ -689,3 +689,81 @@ TEST(a_core_that_is_full_is_not_enough_resources)
 	world.core.fail = 0;
 	CHECK_EQ(op_code(p, "processOffer", "offer", BOTH), 0);
 }
+
+static const cJSON *stats_of_type(const cJSON *stats, const char *type)
+{
+	for (const cJSON *s = stats ? stats->child : NULL; s; s = s->next)
+		if (strcmp(str_at(s, "__type__", NULL), type) == 0)
+			return s;
+	return NULL;
+}
+
+static void fill_stats(struct sl_transport_stats *s)
+{
+	s->ice_state = "connected";
+	s->dtls_state = "connected";
+	s->srtp = "AES_CM_128_HMAC_SHA1_80";
+	s->info.connected = true;
+	s->info.tx_bytes = 77;
+	s->pair_count = 1;
+	s->pairs[0] = (struct sl_pair_stats){.local = sl_addr_v4(192, 0, 2, 7, 1),
+					     .remote = sl_addr_v4(192, 0, 2, 8, 2),
+					     .type = "prflx",
+					     .selected = true,
+					     .valid = true,
+					     .rtt_us = 20000};
+	s->track_count = 2;
+	s->tracks[0] = (struct sl_track_stats){.id = 1,
+					       .publish = true,
+					       .kind = SL_VIDEO,
+					       .codec = SL_VP8,
+					       .ssrc = 4000000000,
+					       .packets = 10,
+					       .jitter_us = 5000,
+					       .cap_bps = 700000,
+					       .max_bps = 700000,
+					       .cap_by = SL_CAP_SET};
+	s->tracks[1] = (struct sl_track_stats){.id = 2,
+					       .kind = SL_AUDIO,
+					       .codec = SL_PCMU,
+					       .ssrc = 9,
+					       .packets = 3,
+					       .rtt_us = 30000};
+}
+
+TEST(statistics_have_streams_transport_pair_and_codecs_and_say_which_limit_holds)
+{
+	struct peer *p;
+	const cJSON *stats, *s;
+
+	WORLD();
+	p = begin("WebRtcEndpoint");
+	fill_stats(&world.core.stats_reply);
+	stats = at(op(p, "getStats"), "result", "value", NULL);
+	CHECK_EQ(cJSON_GetArraySize(stats), 1);
+	CHECK_STR(str_at(stats->child, "type", NULL), "endpoint");
+	CHECK_EQ(op_code(p, "processOffer", "offer", BOTH), 0);
+	stats = at(op(p, "getStats"), "result", "value", NULL);
+	s = stats_of_type(stats, "RTCInboundRTPStreamStats");
+	CHECK_STR(str_at(s, "ssrc", NULL), "4000000000");
+	CHECK_STR(str_at(s, "bandwidthLimitedBy", NULL), "client");
+	CHECK_EQ(at(s, "remb", NULL)->valueint, 700000);
+	CHECK(at(stats, str_at(s, "codecId", NULL), NULL));
+	CHECK(at(stats, str_at(s, "transportId", NULL), NULL));
+	s = stats_of_type(stats, "RTCOutboundRTPStreamStats");
+	CHECK_EQ(at(s, "packetsSent", NULL)->valueint, 3);
+	CHECK(at(s, "roundTripTime", NULL)->valuedouble > 0.029);
+	s = stats_of_type(stats, "RTCTransportStats");
+	CHECK(at(stats, str_at(s, "selectedCandidatePairId", NULL), NULL));
+	s = stats_of_type(stats, "RTCIceCandidatePairStats");
+	CHECK_STR(str_at(at(stats, str_at(s, "remoteCandidateId", NULL), NULL), "candidateType",
+			 NULL),
+		  "peerreflexive");
+	stats = at(
+		call(p, "invoke",
+		     "'object':'%s','operation':'getStats','operationParams':{'mediaType':'AUDIO'}",
+		     element),
+		"result", "value", NULL);
+	CHECK(!stats_of_type(stats, "RTCInboundRTPStreamStats"));
+	CHECK(stats_of_type(stats, "RTCOutboundRTPStreamStats"));
+}
