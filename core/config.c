@@ -905,7 +905,8 @@ void sl_config_help(struct sl_buf *out)
 		sl_buf_fmt(out, "  --%-24s %s%s%s%s [%s]\n", keys[i].path, keys[i].help,
 			   *keys[i].unit ? " (" : "", keys[i].unit, *keys[i].unit ? ")" : "",
 			   keys[i].def);
-	sl_buf_z(out, "\nLater sources win: defaults, file, environment, flags.\n");
+	sl_buf_z(out, "\nLater sources win: defaults, Kurento's own settings, file, environment, "
+		      "flags.\n");
 }
 
 static void reference_range(struct sl_buf *out, const struct key *k)
@@ -932,7 +933,8 @@ void sl_config_reference(struct sl_buf *out)
 	sl_buf_z(out, "# Configuration\n\n"
 		      "Written by `sluice --config-reference`. "
 		      "No file is needed: every key has a default.\n"
-		      "Sources, later ones win: defaults, the YAML file of `--config FILE`, "
+		      "Sources, later ones win: defaults, Kurento's own files and environment "
+		      "([kurento.md](kurento.md)), the YAML file of `--config FILE`, "
 		      "the environment, flags.\n"
 		      "An error names the file, the line and the mend, "
 		      "and the server does not start.\n\n"

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/kurento/conf_read.c — the two forms of Kurento's configuration files that are read. */
+#include "api/kurento/conf.h"
+
+enum { PATH_MAX_LEN = 256, DEPTH_MAX = 16 };
+
+struct reader {
+	char *p;
+	size_t line;
+	kms_leaf_fn fn;
+	void *arg;
+	struct kms_conf_why *why;
+	struct sl_buf path;
+	unsigned depth;
+	bool comment; /* below a key that begins with "//" */
+	char path_text[PATH_MAX_LEN];
+};
+
+static int wrong(struct reader *r, const char *text)
+{
+	r->why->line = r->line;
+	r->why->text = text;
+	return SL_EPARSE;
+}
+
+static int tell(struct reader *r, size_t line, const char *value)
+{
+	struct kms_leaf leaf = {.path = r->path_text, .value = value, .line = line};
+
+	return r->comment ? SL_OK : r->fn(r->arg, &leaf);
+}
+
+/* One part more on the path; cut() takes it off again. */
+static bool push(struct reader *r, const char *part)
+{
+	if (r->path.n > 0)
+		sl_buf_char(&r->path, '.');
+	sl_buf_z(&r->path, part);
+	return !r->path.full;
+}
+
+static void cut(struct reader *r, size_t n)
+{
+	r->path.n = n;
+	r->path.full = false;
+	r->path_text[n] = '\0';
+}
+
+static void start(struct reader *r, char *text, kms_leaf_fn fn, void *arg, struct kms_conf_why *why)
+{
+	*r = (struct reader){.p = text, .line = 1, .fn = fn, .arg = arg, .why = why};
+	r->path = sl_buf(r->path_text, sizeof(r->path_text));
+}
+
+/* ================= JSON ================= */
+
+/* Past a comment that begins here; false: none does. */
+static bool skip_comment(struct reader *r)
+{
+	bool block = r->p[0] == '/' && r->p[1] == '*';
+
+	if (!block && (r->p[0] != '/' || r->p[1] != '/'))
+		return false;
+	for (; *r->p && (block ? r->p[0] != '*' || r->p[1] != '/' : *r->p != '\n'); r->p++)
+		r->line += *r->p == '\n';
+	if (block && *r->p)
+		r->p += 2;
+	return true;
+}
+
+/* The next character that counts. */
+static char look(struct reader *r)
+{
+	for (;; r->p++) {
+		while (skip_comment(r)) {
+		}
+		if (*r->p == '\n')
+			r->line++;
+		else if (!*r->p || !strchr(" \t\r", *r->p))
+			return *r->p;
+	}
+}
+
+static int hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c | 0x20) : NULL;
+
+	return at && c > ' ' ? (int)(at - digits) : -1;
+}
+
+/* \u0000 to \u007f: nothing in these files needs others, which may stand there as they are. */
+static int short_escape(const char *p)
+{
+	int high = hex_digit(p[2]);
+	int low = high < 0 ? -1 : hex_digit(p[3]);
+
+	return p[0] == '0' && p[1] == '0' && high >= 0 && high < 8 && low >= 0 && high + low > 0
+		       ? high * 16 + low
+		       : -1;
+}
+
+/* Undoes the escape behind a backslash at p; *used: characters of it. False: it is none. */
+static bool escape(const char *p, char *out, size_t *used)
+{
+	static const char from[] = "\"\\/bfnrt";
+	static const char to[] = "\"\\/\b\f\n\r\t";
+	const char *at = *p ? strchr(from, *p) : NULL;
+	int code;
+
+	*used = 1;
+	if (at) {
+		*out = to[at - from];
+		return true;
+	}
+	code = *p == 'u' ? short_escape(p + 1) : -1;
+	*used = 5;
+	*out = (char)code;
+	return code > 0;
+}
+
+/* The string that begins here, without its quotes; NULL: it is wrong. */
+static char *string(struct reader *r)
+{
+	char *begin = ++r->p;
+	char *to = begin;
+	size_t used;
+
+	while (*r->p && *r->p != '"' && *r->p != '\n') {
+		if (*r->p != '\\') {
+			*to++ = *r->p++;
+		} else if (escape(r->p + 1, to, &used)) {
+			to++;
+			r->p += 1 + used;
+		} else {
+			return NULL;
+		}
+	}
+	if (*r->p != '"')
+		return NULL;
+	r->p++;
+	*to = '\0';
+	return begin;
+}
+
+static int value(struct reader *r);
+
+/* A number, true, false or null: it is copied, for the bracket behind it is still to be read. */
+static int scalar(struct reader *r)
+{
+	size_t n = strspn(r->p, "0123456789+-.abcdefghijklmnopqrstuvwxyzE");
+	char text[64];
+
+	if (n == 0 || !sl_str_copy(text, sizeof(text), sl_str(r->p, n)))
+		return wrong(r, "a value is wanted here");
+	r->p += n;
+	return strcmp(text, "null") == 0 ? SL_OK : tell(r, r->line, text);
+}
+
+static int member(struct reader *r)
+{
+	size_t had = r->path.n;
+	bool was_comment = r->comment;
+	char *key;
+	int err;
+
+	if (look(r) != '"' || (key = string(r)) == NULL)
+		return wrong(r, "a key in quotes is wanted here");
+	if (look(r) != ':')
+		return wrong(r, "a colon is wanted behind a key");
+	r->p++;
+	r->comment = was_comment || (key[0] == '/' && key[1] == '/');
+	if (!push(r, r->comment ? "" : key))
+		return wrong(r, "a key this long does not exist");
+	err = value(r);
+	r->comment = was_comment;
+	cut(r, had);
+	return err;
+}
+
+/* An object or an array, from its bracket on. */
+static int many(struct reader *r, char end, int (*item)(struct reader *))
+{
+	int err = SL_OK;
+
+	if (++r->depth > DEPTH_MAX)
+		return wrong(r, "nested too deep");
+	r->p++;
+	while (!err && look(r) != end) {
+		err = item(r);
+		if (!err && look(r) == ',')
+			r->p++;
+		else if (!err && *r->p != end)
+			err = wrong(r, "a comma or the closing bracket is wanted here");
+	}
+	r->p += !err;
+	r->depth--;
+	return err;
+}
+
+static int value(struct reader *r)
+{
+	char first = look(r);
+	size_t line = r->line;
+	char *text;
+
+	if (first == '{')
+		return many(r, '}', member);
+	if (first == '[')
+		return many(r, ']', value);
+	if (first != '"')
+		return scalar(r);
+	text = string(r);
+	return text ? tell(r, line, text)
+		    : wrong(r, "this string does not end, or has a bad escape");
+}
+
+int kms_conf_json(char *text, kms_leaf_fn fn, void *arg, struct kms_conf_why *why)
+{
+	struct reader r;
+	int err;
+
+	start(&r, text, fn, arg, why);
+	if (look(&r) != '{')
+		return wrong(&r, "an object is wanted: the file begins with {");
+	err = value(&r);
+	if (!err && look(&r))
+		err = wrong(&r, "there is something behind the last bracket");
+	return err;
+}
+
+/* ================= INI ================= */
+
+static int ini_setting(struct reader *r, struct sl_str line)
+{
+	struct sl_str rest = line;
+	struct sl_str key = sl_str_trim(sl_str_cut(&rest, '='));
+	struct sl_str text = sl_str_trim(rest);
+	size_t had = r->path.n;
+	char name[PATH_MAX_LEN];
+	char copy[1024];
+	int err;
+
+	if (key.n == 0 || !memchr(line.p, '=', line.n))
+		return wrong(r, "key=value is wanted here");
+	if (!sl_str_copy(name, sizeof(name), key) || !push(r, name))
+		return wrong(r, "a key this long does not exist");
+	err = sl_str_copy(copy, sizeof(copy), text) ? tell(r, r->line, copy)
+						    : wrong(r, "this value is too long");
+	cut(r, had);
+	return err;
+}
+
+static int ini_line(struct reader *r, struct sl_str line)
+{
+	char name[PATH_MAX_LEN];
+
+	if (line.n == 0 || line.p[0] == ';' || line.p[0] == '#')
+		return SL_OK;
+	if (line.p[0] != '[')
+		return ini_setting(r, line);
+	cut(r, 0);
+	if (line.p[line.n - 1] != ']' ||
+	    !sl_str_copy(name, sizeof(name), sl_str(line.p + 1, line.n - 2)) || !push(r, name))
+		return wrong(r, "a section is written [section]");
+	return SL_OK;
+}
+
+/* sl_str_trim() takes blanks only; files of other systems end lines by CR LF. */
+static struct sl_str without_cr(struct sl_str line)
+{
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return sl_str_trim(line);
+}
+
+int kms_conf_ini(char *text, kms_leaf_fn fn, void *arg, struct kms_conf_why *why)
+{
+	struct sl_str rest = sl_str_z(text);
+	struct reader r;
+	int err = SL_OK;
+
+	start(&r, text, fn, arg, why);
+	for (; !err && rest.n > 0; r.line++)
+		err = ini_line(&r, without_cr(sl_str_cut(&rest, '\n')));
+	return err;
+}
