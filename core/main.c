@@ -28,6 +28,7 @@ enum { DRAIN_LOOK_MS = 100, REFERENCE_MAX = 65536, SIGNALS = 3 };
 
 struct server {
 	struct sl_config conf;
+	struct sl_kurento_notes notes;
 	struct sl_core *core;
 	struct sl_api *api;
 	struct kms *kurento;
@@ -257,6 +258,7 @@ static int serve(struct server *s)
 		fprintf(stderr, "sluice: out of memory\n");
 		return EXIT_FAILURE;
 	}
+	sl_kurento_conf_log(&s->notes);
 	err = sl_rng_system_new(&s->rng);
 	if (err)
 		SL_LOG(ERROR, MAIN, "the system gives no randomness",
@@ -368,13 +370,14 @@ static void raise_descriptors(void)
 int main(int argc, char **argv)
 {
 	static struct server s;
+	struct sl_config_below kurento = {sl_kurento_conf, &s.notes};
 	struct sl_config_error e;
 	enum sl_config_action action;
 	int err;
 
 	if (argc > 1 && strcmp(argv[1], "token") == 0)
 		return make_token(argc, argv);
-	err = sl_config_load(&s.conf, argc, argv, environ, &action, &e);
+	err = sl_config_load_over(&s.conf, argc, argv, environ, &kurento, &action, &e);
 
 	if (err) {
 		fprintf(stderr, "sluice: %s\n", e.text[0] ? e.text : sl_strerror(err));
