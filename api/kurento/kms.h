@@ -107,7 +107,8 @@ bool kms_args(struct kms_call *call, const struct kms_param *params, size_t n, c
 /* ================= words.c ================= */
 /* The DSCP of a word of DSCPValue. False: no such word, or NO_VALUE: that of the configuration. */
 bool kms_dscp(struct sl_str word, uint8_t *out);
-/* "user:password@ip:port", then nothing or "?transport=udp", tcp or tls. False: it is not of that form. */
+/* "user:password@ip:port" (or a host's name: then out->addr has only the port), then nothing or "?transport=udp", tcp
+ * or tls. False: it is not of that form. */
 bool kms_turn_url(struct sl_str url, struct sl_turn_server *out);
 
 /* ================= errors ================= */

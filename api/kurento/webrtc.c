@@ -130,12 +130,17 @@ static void on_gathered(struct kms_webrtc *w, const struct sl_core_event *ev)
 }
 
 /* A server that does not answer, or not to this user, is for who runs the application. */
-static void on_server(struct kms_webrtc *w, const struct sl_core_event *ev)
+void kms_webrtc_server_failed(struct kms_webrtc *w, const char *why)
 {
 	SL_LOG(WARN, ICE, "a STUN or TURN server did not do its part",
-	       SL_KS("object", w->ep.e.o.id), SL_KS("why", ev->detail));
+	       SL_KS("object", w->ep.e.o.id), SL_KS("why", why));
 	kms_event_error(&w->ep.e.o, "UNEXPECTED_ELEMENT_ERROR", KMS_ICE_GATHER_CANDIDATES_ERROR,
-			"%s", ev->detail);
+			"%s", why);
+}
+
+static void on_server(struct kms_webrtc *w, const struct sl_core_event *ev)
+{
+	kms_webrtc_server_failed(w, ev->detail);
 }
 
 static void on_up(struct kms_webrtc *w, const struct sl_core_event *ev)

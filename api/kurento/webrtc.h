@@ -77,6 +77,10 @@ void kms_webrtc_opened(struct kms_webrtc *w, const struct sl_reply *r);
 /* It is to go, or is gone already (close: false): tracks and states go with it. */
 void kms_webrtc_drop(struct kms_webrtc *w, bool close);
 
+/* ---- webrtc.c ---- */
+/* Log line and Error event: a STUN or TURN server did not do its part, for this reason. */
+void kms_webrtc_server_failed(struct kms_webrtc *w, const char *why);
+
 /* ---- webrtc_ice.c ---- */
 void kms_webrtc_gather(struct kms_object *o, struct kms_call *call);
 void kms_webrtc_add_candidate(struct kms_object *o, struct kms_call *call);

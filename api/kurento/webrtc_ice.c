@@ -2,6 +2,7 @@
  * api/kurento/webrtc_ice.c — candidates of a WebRtcEndpoint: ours, gathered by core and told as
  * events, and the peer's, which wait until there is a description. */
 #include "api/api_int.h"
+#include "api/kurento/lookup.h"
 #include "api/kurento/webrtc.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -242,7 +243,9 @@ static void add_external(const struct kms_webrtc *w, struct sl_gather_conf *g)
 /* ================= gathering ================= */
 
 struct kms_gathering {
-	struct kms_webrtc *w; /* NULL: it is gone, or its transport is another */
+	struct kms_webrtc *w;	   /* NULL: it is gone, or its transport is another */
+	struct kms_lookup *lookup; /* of the TURN server's name; NULL: core has been asked */
+	struct sl_gather_conf conf;
 };
 
 /* Where nothing beyond the loop's own sockets can be had. */
@@ -256,16 +259,34 @@ static void host_candidates(struct kms_webrtc *w)
 	kms_webrtc_gathered(w);
 }
 
+static void free_gathering(struct kms_gathering *g)
+{
+	kms_lookup_forget(g->lookup);
+	if (g->w)
+		g->w->gathering = NULL;
+	sl_wipe(&g->conf, sizeof(g->conf));
+	sl_free(g);
+}
+
+static void forget_gathering(struct kms_webrtc *w)
+{
+	struct kms_gathering *g = w->gathering;
+
+	w->gathering = NULL;
+	if (!g)
+		return;
+	g->w = NULL;
+	if (g->lookup) /* else core's reply ends it */
+		free_gathering(g);
+}
+
 static void on_gather(void *arg, const struct sl_reply *r)
 {
 	struct kms_gathering *g = arg;
 	struct kms_webrtc *w = g->w;
 
-	sl_free(g);
-	if (!w)
-		return;
-	w->gathering = NULL;
-	if (!r->err)
+	free_gathering(g);
+	if (!w || !r->err)
 		return;
 	if (r->err == SL_EUNSUPPORTED) {
 		host_candidates(w);
@@ -276,23 +297,56 @@ static void on_gather(void *arg, const struct sl_reply *r)
 	kms_webrtc_gathered(w);
 }
 
+static int ask_core(struct kms_gathering *g)
+{
+	struct kms_webrtc *w = g->w;
+	int err = sl_core_gather(w->ep.e.o.kms->core, w->transport, &g->conf, on_gather, g);
+
+	sl_wipe(&g->conf, sizeof(g->conf));
+	return err;
+}
+
+static void on_turn_found(void *arg, const struct sl_addr *addr, const char *why)
+{
+	struct kms_gathering *g = arg;
+	struct kms_webrtc *w = g->w;
+
+	g->lookup = NULL;
+	if (addr) {
+		g->conf.turn[0].addr = sl_addr_with_port(*addr, g->conf.turn[0].addr.port);
+	} else {
+		char text[400];
+
+		(void)sl_fmt(text, sizeof(text), "TURN server %s: %s", g->conf.turn[0].host, why);
+		kms_webrtc_server_failed(w, text);
+		g->conf.turn_count = 0;
+	}
+	if (ask_core(g) == SL_OK)
+		return;
+	free_gathering(g);
+	w->begun = false;
+	kms_timer_set(w->ep.e.o.kms, &w->again, kms_now_us(w->ep.e.o.kms) + AGAIN_US);
+}
+
 static int begin(struct kms_webrtc *w)
 {
-	struct sl_gather_conf conf = {.tcp = w->set.ice_tcp};
 	struct kms_gathering *g = sl_zalloc(sizeof(*g));
 	int err;
 
 	if (!g)
 		return SL_ENOMEM;
 	g->w = w;
-	add_interfaces(w, &conf);
-	add_stun(w, &conf);
-	add_turn(w, &conf);
-	add_external(w, &conf);
-	err = sl_core_gather(w->ep.e.o.kms->core, w->transport, &conf, on_gather, g);
-	sl_wipe(&conf, sizeof(conf));
+	g->conf.tcp = w->set.ice_tcp;
+	add_interfaces(w, &g->conf);
+	add_stun(w, &g->conf);
+	add_turn(w, &g->conf);
+	add_external(w, &g->conf);
+	if (g->conf.turn_count && !g->conf.turn[0].addr.family)
+		err = kms_lookup(w->ep.e.o.kms, g->conf.turn[0].host, on_turn_found, g, &g->lookup);
+	else
+		err = ask_core(g);
 	if (err) {
-		sl_free(g);
+		free_gathering(g);
 		return err;
 	}
 	w->gathering = g;
@@ -338,7 +392,9 @@ void kms_webrtc_take_stored(struct kms_webrtc *w, struct sl_transport_conf *conf
 
 	while (taken < w->stored_count && conf->cand_count < SL_CORE_CANDS_MAX)
 		conf->cands[conf->cand_count++] = w->stored[taken++];
-	memmove(w->stored, w->stored + taken, (w->stored_count - taken) * sizeof(*w->stored));
+	if (w->stored_count > taken)
+		memmove(w->stored, w->stored + taken,
+			(w->stored_count - taken) * sizeof(*w->stored));
 	w->stored_count -= taken;
 }
 
@@ -424,9 +480,7 @@ void kms_webrtc_ice_init(struct kms_webrtc *w)
 /* What belongs to one transport. */
 void kms_webrtc_ice_reset(struct kms_webrtc *w)
 {
-	if (w->gathering)
-		w->gathering->w = NULL;
-	w->gathering = NULL;
+	forget_gathering(w);
 	w->begun = w->gathered = w->paired = false;
 	sl_free(w->found);
 	w->found = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/kurento/words.c — values that are words of their own: DSCP names and TURN servers. */
-#include "api/kurento/kms.h"
+#include "api/kurento/lookup.h"
 
 /* RFC 8837 section 5 for what is named by media; the rest as in IANA's registry. */
 static const struct {
@@ -79,6 +79,24 @@ static bool transport_of(struct sl_str after, enum sl_turn_transport *out)
 	return false;
 }
 
+/* "192.0.2.1:3478", "[2001:db8::1]:3478", "turn.example.org:3478". */
+static bool server_of(struct sl_str s, struct sl_turn_server *out)
+{
+	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
+	struct sl_str host = sl_str(s.p, colon ? (size_t)(colon - s.p) : 0);
+	char ip[SL_ADDR_TEXT];
+	uint32_t port = 0;
+
+	if (sl_addr_parse(s, &out->addr) == SL_OK)
+		return out->addr.port && sl_str_copy(out->host, sizeof(out->host),
+						     sl_str_z(sl_addr_ip_text(&out->addr, ip)));
+	if (!colon || !kms_is_host_name(host) ||
+	    !sl_str_u32(sl_str(colon + 1, s.n - host.n - 1), 65535, &port) || port == 0)
+		return false;
+	out->addr = (struct sl_addr){.port = (uint16_t)port};
+	return sl_str_copy(out->host, sizeof(out->host), host);
+}
+
 /* The password may hold any character: the last @ ends it. */
 bool kms_turn_url(struct sl_str url, struct sl_turn_server *out)
 {
@@ -88,13 +106,10 @@ bool kms_turn_url(struct sl_str url, struct sl_turn_server *out)
 	struct sl_str after = sl_str(at ? at + 1 : NULL, at ? url.n - who.n - 1 : 0);
 	struct sl_str server = sl_str_cut(&after, '?');
 	struct sl_str user = sl_str_cut(&who, ':');
-	char ip[SL_ADDR_TEXT];
 
-	if (user.n == 0 || user.p + user.n == at || sl_addr_parse(server, &t.addr) < 0 ||
-	    t.addr.port == 0 || !transport_of(after, &t.transport) ||
-	    !sl_str_copy(t.user, sizeof(t.user), user) ||
-	    !sl_str_copy(t.password, sizeof(t.password), who) ||
-	    !sl_str_copy(t.host, sizeof(t.host), sl_str_z(sl_addr_ip_text(&t.addr, ip))))
+	if (user.n == 0 || user.p + user.n == at || !server_of(server, &t) ||
+	    !transport_of(after, &t.transport) || !sl_str_copy(t.user, sizeof(t.user), user) ||
+	    !sl_str_copy(t.password, sizeof(t.password), who))
 		return false;
 	*out = t;
 	return true;

@@ -593,6 +593,7 @@ TEST(properties_are_what_was_set_and_nonsense_is_refused)
 		{"stunServerAddress", "stun.example.org", 40107},
 		{"turnUrl", "me:se:c@ret@192.0.2.5:3478?transport=tls", 0},
 		{"turnUrl", "192.0.2.5", 40107},
+		{"turnUrl", "a:b@turn..example:3478", 40107},
 		{"turnUrl", "a:b@192.0.2.5:3478?transport=sctp", 40107},
 		{"externalIPv4", "198.51.100.9", 0},
 		{"externalIPv4", "2001:db8::1", 40107},
@@ -620,6 +621,64 @@ TEST(properties_are_what_was_set_and_nonsense_is_refused)
 	CHECK(world.core.gathered.external_v4.family == 4 &&
 	      world.core.gathered.external_v6.family == 6);
 	CHECK(world.core.gathered.tcp && world.core.gathered.only_count >= 1);
+}
+
+static void gather_by(struct peer *p, const char *turn_url)
+{
+	subscribe(p, "Error");
+	CHECK_EQ(op_code(p, "setTurnUrl", "turnUrl", turn_url), 0);
+	CHECK_EQ(op_code(p, "processOffer", "offer", BOTH), 0);
+	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'gatherCandidates'", element),
+		 0);
+	CHECK_EQ(world.core.gathers, 0); /* the name is being asked for */
+}
+
+static void until_gathering(void)
+{
+	while (world.core.gathers == 0 && !sl_test_oom_fired()) {
+		uv_run(&world.loop, UV_RUN_ONCE);
+		world_wait(20 * SL_MS);
+	}
+	STOP_AFTER_OOM();
+}
+
+TEST(a_turn_server_may_have_a_name)
+{
+	struct peer *p;
+
+	WORLD();
+	p = begin("WebRtcEndpoint");
+	gather_by(p, "me:secret@localhost:3478?transport=tls");
+	until_gathering();
+	CHECK_EQ(world.core.gathered.turn_count, 1);
+	CHECK(sl_addr_is_loopback(&world.core.gathered.turn[0].addr));
+	CHECK_EQ(world.core.gathered.turn[0].addr.port, 3478);
+	CHECK_STR(world.core.gathered.turn[0].host, "localhost");
+	CHECK(!event(p, "Error", 0));
+}
+
+TEST(a_turn_server_whose_name_is_unknown_is_told_of_and_the_rest_is_gathered)
+{
+	struct peer *p;
+
+	WORLD();
+	p = begin("WebRtcEndpoint");
+	gather_by(p, "me:secret@turn.invalid:3478");
+	until_gathering();
+	CHECK_EQ(world.core.gathered.turn_count, 0);
+	CHECK(strstr(str_at(event(p, "Error", 0), "description", NULL), "TURN server turn.invalid: "));
+}
+
+TEST(an_endpoint_may_go_while_its_turn_server_is_looked_for)
+{
+	struct peer *p;
+
+	WORLD();
+	p = begin("WebRtcEndpoint");
+	gather_by(p, "me:secret@localhost:3478");
+	CHECK_EQ(call_code(p, "release", "'object':'%s'", element), 0);
+	uv_run(&world.loop, UV_RUN_NOWAIT);
+	CHECK_EQ(world.core.gathers, 0);
 }
 
 TEST(key_frames_are_asked_for_by_who_plays)

@@ -37,7 +37,16 @@ TEST(turn_servers_are_read_and_wrong_ones_refused)
 		{"u@192.0.2.1:3478", NULL},
 		{":p@192.0.2.1:3478", NULL},
 		{"u:p@192.0.2.1", NULL},
-		{"u:p@turn.example:3478", NULL},
+		{"u:p@turn.example:3478", "u p none turn.example 0"},
+		{"u:p@turn.example:3478?transport=tls", "u p none turn.example 2"},
+		{"u:p@turn.example", NULL},
+		{"u:p@turn.example:0", NULL},
+		{"u:p@turn.example:65536", NULL},
+		{"u:p@turn example:3478", NULL},
+		{"u:p@.example:3478", NULL},
+		{"u:p@turn..example:3478", NULL},
+		{"u:p@192.0.2.256:3478", NULL},
+		{"u:p@2001:db8::1:3478", NULL},
 		{"u:p@192.0.2.1:3478?transport=sctp", NULL},
 		{"192.0.2.1:3478", NULL},
 		{"@", NULL},
@@ -55,5 +64,31 @@ TEST(turn_servers_are_read_and_wrong_ones_refused)
 		(void)sl_fmt(text, sizeof(text), "%s %s %s %s %d", t.user, t.password,
 			     sl_addr_text(&t.addr, addr), t.host, (int)t.transport);
 		CHECK_STR(text, rows[i].want);
+	}
+}
+
+TEST(t46_a_turn_server_whose_name_is_longer_than_253_bytes_is_refused)
+{
+	char url[400];
+	struct sl_turn_server t;
+
+	for (size_t len = 250; len <= 300; len++) {
+		struct sl_buf b = sl_buf(url, sizeof(url));
+
+		sl_buf_z(&b, "u:p@");
+		for (size_t i = 0; i < len; i++)
+			sl_buf_char(&b, i % 50 == 49 ? '.' : 'a');
+		sl_buf_z(&b, ":3478");
+		CHECK_EQ(kms_turn_url(sl_str(url, b.n), &t), len <= 253);
+	}
+	/* RFC 1035 section 2.3.4: a label has 63 bytes at most. */
+	for (size_t len = 60; len <= 70; len++) {
+		struct sl_buf b = sl_buf(url, sizeof(url));
+
+		sl_buf_z(&b, "u:p@");
+		for (size_t i = 0; i < len; i++)
+			sl_buf_char(&b, 'a');
+		sl_buf_z(&b, ".example:3478");
+		CHECK_EQ(kms_turn_url(sl_str(url, b.n), &t), len <= 63);
 	}
 }
