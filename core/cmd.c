@@ -167,7 +167,9 @@ static int cmd_credentials(struct sl_engine *e, struct sl_cmd *cmd)
 
 static int cmd_gather(struct sl_engine *e, struct sl_cmd *cmd)
 {
-	return target(e, cmd) ? SL_EUNSUPPORTED : SL_ENOTFOUND;
+	struct sl_transport *t = target(e, cmd);
+
+	return t ? sl_transport_gather(t, cmd->gather) : SL_ENOTFOUND;
 }
 
 static int cmd_close(struct sl_engine *e, struct sl_cmd *cmd)

@@ -235,6 +235,7 @@ enum sl_core_dtls_state {
 	SL_CORE_DTLS_FAILED
 };
 
+enum { SL_CORE_DETAIL = 240 };
 struct sl_core_event {
 	enum sl_core_event_type {
 		SL_EV_CONNECTED,        /* ICE and DTLS are done */
@@ -267,7 +268,7 @@ struct sl_core_event {
 	enum sl_core_dtls_state dtls;   /* DTLS */
 	bool flowing;                   /* FLOW */
 	union {
-		char detail[96];        /* CLOSED by DTLS, SERVER: why, in words */
+		char detail[SL_CORE_DETAIL];        /* CLOSED by DTLS, SERVER: why, in words */
 		struct {
 			struct sl_core_cand local, remote;      /* PAIR; CANDIDATE: local */
 		};

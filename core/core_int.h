@@ -20,6 +20,7 @@
 #include "dtls/dtls.h"
 #include "ice/frame.h"
 #include "ice/ice.h"
+#include "ice/turn.h"
 #include <pthread.h>
 #include <sys/uio.h>
 
@@ -262,6 +263,14 @@ struct sl_late {
 };
 
 /* ================= the engine's surroundings ================= */
+struct sl_stream_to {
+	struct sl_addr bind;                    /* family 0: any */
+	struct sl_addr remote;
+	enum sl_framing framing;
+	const char *tls_host;                   /* for whom the server's certificate has to be;
+						 * NULL: no TLS */
+};
+
 struct sl_engine_io {
 	void *arg;
 	void (*send)(void *arg, struct sl_run *runs, int n);
@@ -279,10 +288,10 @@ struct sl_engine_io {
 	 * sl_in.owner. */
 	int (*sock_open)(void *arg, uint64_t transport, const struct sl_addr *bind,
 			 struct sl_addr *local);
-	/* A stream to `remote`; datagrams cross it in frames. Data may be sent at once: it waits
-	 * for the connection. Errors as above. */
-	int (*stream_open)(void *arg, uint64_t transport, const struct sl_addr *bind,
-			   const struct sl_addr *remote, enum sl_framing f, struct sl_addr *local);
+	/* A stream; datagrams cross it in frames. Data may be sent at once: it waits for the
+	 * connection. Errors as above. */
+	int (*stream_open)(void *arg, uint64_t transport, const struct sl_stream_to *to,
+			   struct sl_addr *local);
 	/* A connection that came by itself (its datagrams have no owner yet) belongs to that
 	 * transport. */
 	void (*sock_give)(void *arg, uint32_t sock, uint64_t transport);
@@ -339,6 +348,7 @@ struct sl_engine {
 	struct sl_pool transports, publishers, subscribers, replicas, handshakes, sources;
 	struct sl_slab packets;
 	struct sl_hash by_ufrag, by_path, by_tid, by_publisher;       /* → transport ×3, replica */
+	struct sl_hash by_relay;                /* number of a relay → it; made with the first */
 	struct sl_egress *egress;               /* SL_BATCH slots */
 	struct sl_srtp_mgr *srtp;               /* what the keys here are bound to; may be NULL */
 	struct sl_run_item items[SL_BATCH];     /* by slot */
@@ -453,6 +463,7 @@ struct sl_transport {
 	struct sl_path paths[SL_PATHS_MAX];     /* entered in by_path */
 	unsigned path_count;
 	uint32_t socks[SL_OWN_SOCKS_MAX];       /* numbers of its own sockets */
+	struct sl_gather *gather;               /* NULL: never asked for */
 	unsigned sock_count;
 	struct sl_twcc_rx *twcc;                /* where a publisher negotiated it */
 	struct sl_watch *watch;                 /* NULL: tells no more than rooms want to know */
@@ -545,8 +556,7 @@ void sl_transport_forget_sock(struct sl_transport *t, uint32_t sock);
  * IO for it. They close with the transport. */
 SL_MUST_USE int sl_sock_open(struct sl_transport *t, const struct sl_addr *bind,
 			     struct sl_addr *local);
-SL_MUST_USE int sl_sock_stream(struct sl_transport *t, const struct sl_addr *bind,
-			       const struct sl_addr *remote, enum sl_framing f,
+SL_MUST_USE int sl_sock_stream(struct sl_transport *t, const struct sl_stream_to *to,
 			       struct sl_addr *local);
 void sl_sock_close(struct sl_transport *t, uint32_t sock);      /* also of one that is not open */
 void sl_sock_close_all(struct sl_transport *t);
@@ -556,6 +566,23 @@ void sl_sock_claim(struct sl_transport *t, const struct sl_in *in);
 /* What the agent wants to send over TCP where there is no stream yet: opens one, and puts it into
  * *path. */
 SL_MUST_USE int sl_sock_connect(struct sl_transport *t, struct sl_path *path);
+
+/* ================= gather.c: STUN and TURN servers ================= */
+/* SL_ESTATE: nobody watches; SL_ENOMEM. What the servers do not do is told by events. */
+SL_MUST_USE int sl_transport_gather(struct sl_transport *t, const struct sl_gather_conf *conf);
+void sl_gather_stop(struct sl_transport *t);    /* gives allocations back; free comes later */
+void sl_gather_free(struct sl_transport *t);
+/* A STUN answer by a socket of the loop: was it one to us? */
+bool sl_gather_answer(struct sl_transport *t, const struct sl_in *in);
+/* What came by a socket of the transport (t->gather is there). False: not from a relay's server.
+ * Else inner->len > 0: that is what a peer sent through it. */
+bool sl_gather_recv(struct sl_transport *t, const struct sl_in *in, struct sl_in *inner);
+void sl_gather_sock_lost(struct sl_transport *t, uint32_t sock, const char *why);
+/* Before a check goes to a peer through a relay, and when the pair is in use. */
+void sl_gather_permit(struct sl_transport *t, const struct sl_path *path);
+void sl_gather_use(struct sl_transport *t, const struct sl_path *path);
+/* Datagrams whose path goes through a relay. */
+void sl_relay_send(struct sl_engine *e, const struct sl_run *run);
 
 /* ================= plain.c: transports without ICE and DTLS ================= */
 enum sl_leg_of { SL_LEG_RTP, SL_LEG_RTCP, SL_LEGS };

@@ -92,6 +92,21 @@ static void stranger(struct sl_engine *e, const struct sl_in *in, enum sl_class 
 		e->io.sock_close(e->io.arg, in->path.sock);
 }
 
+static void dispatch(struct sl_engine *e, const struct sl_in *in);
+
+/* By a socket of a transport that has relays: from a server, perhaps, and with a peer's datagram in
+ * it. */
+static bool by_relay(struct sl_transport *t, const struct sl_in *in)
+{
+	struct sl_in inner;
+
+	if (t->phase == SL_T_DEAD || !sl_gather_recv(t, in, &inner))
+		return false;
+	if (inner.len > 0)
+		dispatch(t->eng, &inner);
+	return true;
+}
+
 static void dispatch(struct sl_engine *e, const struct sl_in *in)
 {
 	struct sl_transport *t = NULL;
@@ -102,11 +117,13 @@ static void dispatch(struct sl_engine *e, const struct sl_in *in)
 		stranger(e, in, truncated ? SL_CLASS_UNKNOWN : class_);
 		return;
 	}
+	t = in->owner ? sl_pool_at(&e->transports, in->owner) : NULL;
+	if (t && t->gather && by_relay(t, in))
+		return;
 	if (truncated || in->truncated) {
 		sl_stat_inc(&e->stats, SL_STAT_demux_truncated);
 		return;
 	}
-	t = in->owner ? sl_pool_at(&e->transports, in->owner) : NULL;
 	if (t && t->plain) {
 		sl_plain_recv(t, in);
 		return;

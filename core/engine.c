@@ -158,6 +158,7 @@ void sl_engine_fini(struct sl_engine *e)
 	sl_hash_fini(&e->by_path);
 	sl_hash_fini(&e->by_tid);
 	sl_hash_fini(&e->by_publisher);
+	sl_hash_fini(&e->by_relay);
 	sl_free(e->egress);
 	sl_free(e->pending);
 	sl_free(e->late);
@@ -332,6 +333,20 @@ static int cut_runs(struct sl_engine *e, const struct sl_span *span, const uint8
 	return n;
 }
 
+/* Runs through relays are wrapped, the others go as they are. */
+static void send_runs(struct sl_engine *e, struct sl_run *runs, int n)
+{
+	if (e->by_relay.count == 0) {
+		e->io.send(e->io.arg, runs, n);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		if (runs[i].path->sock & SL_SOCK_RELAY)
+			sl_relay_send(e, &runs[i]);
+		else
+			e->io.send(e->io.arg, &runs[i], 1);
+}
+
 static void send_sealed(struct sl_engine *e, const struct sl_span *spans, int n,
 			const uint8_t *order)
 {
@@ -344,7 +359,7 @@ static void send_sealed(struct sl_engine *e, const struct sl_span *spans, int n,
 	for (int i = 0; i < count; i++)
 		runs[i].tos = e->dests[runs[i].dest].t->tos;
 	count_out(e, runs, count);
-	e->io.send(e->io.arg, runs, count);
+	send_runs(e, runs, count);
 	for (int i = 0; i < count; i++)
 		if (runs[i].refused)
 			e->dests[runs[i].dest].t->single_until_us = e->now_us + SINGLE_US;
@@ -443,7 +458,7 @@ static void send_plain(struct sl_engine *e, const struct sl_path *path, uint8_t 
 	struct sl_run run = {.path = path, .pkts = &iov, .count = 1, .tos = tos};
 
 	count_out(e, &run, 1);
-	e->io.send(e->io.arg, &run, 1);
+	send_runs(e, &run, 1);
 }
 
 void sl_send_plain(struct sl_engine *e, const struct sl_path *path, const uint8_t *data, size_t len)

@@ -53,10 +53,10 @@ static void io_sock_close(void *arg, uint32_t sock)
 	sl_loop_sock_close(arg, sock);
 }
 
-static int io_stream_open(void *arg, uint64_t transport, const struct sl_addr *bind,
-			  const struct sl_addr *remote, enum sl_framing f, struct sl_addr *local)
+static int io_stream_open(void *arg, uint64_t transport, const struct sl_stream_to *to,
+			  struct sl_addr *local)
 {
-	return sl_loop_stream_open(arg, transport, bind, remote, f, local);
+	return sl_loop_stream_open(arg, transport, to, local);
 }
 
 static void io_sock_give(void *arg, uint32_t sock, uint64_t transport)

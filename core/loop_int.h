@@ -82,8 +82,7 @@ void sl_loop_sock_drop(struct sl_socket *s); /* one that was not started */
 
 /* ---- tcp.c ---- */
 SL_MUST_USE int sl_loop_stream_open(struct sl_loop *l, uint64_t transport,
-				    const struct sl_addr *bind, const struct sl_addr *remote,
-				    enum sl_framing f, struct sl_addr *local);
+				    const struct sl_stream_to *to, struct sl_addr *local);
 /* Returns how many datagrams were taken, all of each: what does not fit waits, and when too much
  * waits they are dropped. */
 int sl_stream_send(struct sl_socket *s, const struct sl_run *runs, int n);

@@ -22,8 +22,7 @@ int sl_sock_open(struct sl_transport *t, const struct sl_addr *bind, struct sl_a
 	return note(t, io->sock_open(io->arg, t->id, bind, local));
 }
 
-int sl_sock_stream(struct sl_transport *t, const struct sl_addr *bind, const struct sl_addr *remote,
-		   enum sl_framing f, struct sl_addr *local)
+int sl_sock_stream(struct sl_transport *t, const struct sl_stream_to *to, struct sl_addr *local)
 {
 	const struct sl_engine_io *io = &t->eng->io;
 
@@ -31,7 +30,7 @@ int sl_sock_stream(struct sl_transport *t, const struct sl_addr *bind, const str
 		return SL_EUNSUPPORTED;
 	if (t->phase == SL_T_DEAD || t->sock_count == SL_OWN_SOCKS_MAX)
 		return t->phase == SL_T_DEAD ? SL_ESTATE : SL_EFULL;
-	return note(t, io->stream_open(io->arg, t->id, bind, remote, f, local));
+	return note(t, io->stream_open(io->arg, t->id, to, local));
 }
 
 void sl_sock_close(struct sl_transport *t, uint32_t sock)
@@ -72,12 +71,12 @@ void sl_sock_claim(struct sl_transport *t, const struct sl_in *in)
 int sl_sock_connect(struct sl_transport *t, struct sl_path *path)
 {
 	struct sl_engine *e = t->eng;
-	struct sl_addr bind = e->conf.locals[path->sock].addr;
+	struct sl_stream_to to = {.bind = sl_addr_with_port(e->conf.locals[path->sock].addr, 0),
+				  .remote = path->remote,
+				  .framing = SL_FRAMING_RFC4571};
 	struct sl_addr local;
-	int number;
+	int number = sl_sock_stream(t, &to, &local);
 
-	bind.port = 0;
-	number = sl_sock_stream(t, &bind, &path->remote, SL_FRAMING_RFC4571, &local);
 	if (number < 0) {
 		sl_ice_path_lost(&t->ice, path, e->now_us);
 		return number;
@@ -97,6 +96,7 @@ void sl_engine_sock_lost(struct sl_engine *e, uint64_t owner, uint32_t sock, con
 		return;
 	SL_LOG(DEBUG, ICE, "stream ended", SL_KS("session", t->name), SL_KS("why", why));
 	sl_ice_sock_lost(&t->ice, sock, now_us);
+	sl_gather_sock_lost(t, sock, why);
 	sl_sock_close(t, sock);
 	sl_transport_drain_ice(t);
 }

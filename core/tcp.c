@@ -315,44 +315,45 @@ static int local_of(int fd, struct sl_addr *local)
 	return sl_addr_from_sockaddr((struct sockaddr *)&sa, local);
 }
 
-static int connect_to(int fd, const struct sl_addr *bind_to, const struct sl_addr *remote)
+static int connect_to(int fd, const struct sl_stream_to *to)
 {
 	struct sockaddr_storage sa;
-	unsigned len = sl_addr_to_sockaddr(bind_to, &sa);
+	unsigned len = sl_addr_to_sockaddr(&to->bind, &sa);
 
-	if (bind_to->family && bind(fd, (struct sockaddr *)&sa, len) < 0)
+	if (to->bind.family && bind(fd, (struct sockaddr *)&sa, len) < 0)
 		return errno == EADDRINUSE ? SL_EBUSY : SL_EIO;
-	len = sl_addr_to_sockaddr(remote, &sa);
+	len = sl_addr_to_sockaddr(&to->remote, &sa);
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS)
 		return SL_EIO;
 	return SL_OK;
 }
 
-static int open_stream(struct sl_socket *s, const struct sl_addr *bind_to,
-		       const struct sl_addr *remote, enum sl_framing f)
+static int open_stream(struct sl_socket *s, const struct sl_stream_to *to)
 {
-	int err = give_stream(s, remote, f);
+	int err = give_stream(s, &to->remote, to->framing);
 
 	if (err)
 		return err;
+	if (to->tls_host)
+		return SL_EUNSUPPORTED;
 	s->stream->connecting = true;
-	s->udp.fd = tcp_socket(remote->family);
+	s->udp.fd = tcp_socket(to->remote.family);
 	if (s->udp.fd < 0)
 		return SL_EFULL;
 	set_options(s->udp.fd);
-	err = connect_to(s->udp.fd, bind_to, remote);
+	err = connect_to(s->udp.fd, to);
 	return err ? err : local_of(s->udp.fd, &s->udp.local);
 }
 
-int sl_loop_stream_open(struct sl_loop *l, uint64_t transport, const struct sl_addr *bind_to,
-			const struct sl_addr *remote, enum sl_framing f, struct sl_addr *local)
+int sl_loop_stream_open(struct sl_loop *l, uint64_t transport, const struct sl_stream_to *to,
+			struct sl_addr *local)
 {
 	struct sl_socket *s;
 	int err = sl_loop_sock_new(l, transport, &s);
 
 	if (err)
 		return err;
-	err = open_stream(s, bind_to, remote, f);
+	err = open_stream(s, to);
 	if (err) {
 		sl_loop_sock_drop(s);
 		return err;

@@ -363,6 +363,7 @@ static void free_transport(struct sl_transport *t)
 	drop_hs(t);
 	drop_tracks(t);
 	leave_tables(t);
+	sl_gather_stop(t);
 	sl_sock_close_all(t);
 	sl_timer_arm(&e->wheel, &t->ice_timer, SL_NEVER);
 	sl_timer_arm(&e->wheel, &t->rtcp_timer, SL_NEVER);
@@ -375,6 +376,7 @@ static void free_transport(struct sl_transport *t)
 	sl_free(t->twcc);
 	sl_plain_free(t);
 	sl_watch_free(t);
+	sl_gather_free(t);
 	sl_ice_fini(&t->ice);
 	sl_wipe(&t->records, sizeof(t->records));
 	sl_pool_put(&e->transports, t->id);
@@ -409,6 +411,7 @@ void sl_transport_close(struct sl_transport *t, enum sl_close_cause cause)
 	leave_tables(t);
 	if (t->plain)
 		sl_plain_close(t);
+	sl_gather_stop(t);
 	sl_sock_close_all(t);
 	sl_timer_arm(&e->wheel, &t->ice_timer, SL_NEVER);
 	sl_timer_arm(&e->wheel, &t->rtcp_timer, SL_NEVER);
@@ -426,7 +429,7 @@ void sl_transport_bury(struct sl_engine *e)
 		struct sl_core_event ev = {
 			.type = SL_EV_CLOSED, .transport = t->id, .tag = t->tag, .cause = t->cause};
 
-		memcpy(ev.detail, t->detail, sizeof(ev.detail));
+		sl_fmt(ev.detail, sizeof(ev.detail), "%s", t->detail);
 		if (e->late_count > 0 || !e->io.event(e->io.arg, &ev))
 			return;
 		free_transport(t);
@@ -565,6 +568,8 @@ static void on_path(struct sl_transport *t, const struct sl_path *path)
 	}
 	log_path(t, path);
 	sl_watch_pair(t);
+	if (path->sock & SL_SOCK_RELAY)
+		sl_gather_use(t, path);
 	/* Its check may have come before the answer, and no other soon. */
 	remember_path(t, path);
 	if (!t->path_us) {
@@ -630,6 +635,18 @@ static void on_ice_event(struct sl_transport *t, const struct sl_ice_event *ev)
 	}
 }
 
+/* Through a relay it needs permission, over TCP a stream. */
+static void send_check(struct sl_transport *t, struct sl_dgram *out)
+{
+	struct sl_path *path = &out->path;
+
+	if (path->sock & SL_SOCK_RELAY)
+		sl_gather_permit(t, path);
+	if (!path->remote.tcp || path->sock >= SL_CORE_LOCALS_MAX ||
+	    sl_sock_connect(t, path) == SL_OK)
+		sl_send_to(t, path, out->data, out->len);
+}
+
 void sl_transport_drain_ice(struct sl_transport *t)
 {
 	struct sl_engine *e = t->eng;
@@ -637,9 +654,7 @@ void sl_transport_drain_ice(struct sl_transport *t)
 	struct sl_dgram out;
 
 	while (t->phase != SL_T_DEAD && sl_ice_pull(&t->ice, &out))
-		if (!out.path.remote.tcp || out.path.sock >= SL_CORE_LOCALS_MAX ||
-		    sl_sock_connect(t, &out.path) == SL_OK)
-			sl_send_to(t, &out.path, out.data, out.len);
+		send_check(t, &out);
 	while (t->phase != SL_T_DEAD && sl_ice_event(&t->ice, &ev))
 		on_ice_event(t, &ev);
 	if (t->phase != SL_T_DEAD)
@@ -664,6 +679,8 @@ bool sl_transport_stun(struct sl_transport *t, const struct sl_in *in)
 
 	if (t->phase == SL_T_DEAD)
 		return false;
+	if (sl_gather_answer(t, in))
+		return true;
 	if (sl_ice_recv(&t->ice, &d, t->eng->now_us) < 0) {
 		sl_drop(t, SL_DROP_stun);
 		return false;

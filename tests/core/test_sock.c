@@ -20,13 +20,11 @@ static int fake_open(void *arg, uint64_t transport, const struct sl_addr *bind,
 	return SL_CORE_LOCALS_MAX + loop_rig.opened++;
 }
 
-static int fake_stream(void *arg, uint64_t transport, const struct sl_addr *bind,
-		       const struct sl_addr *remote, enum sl_framing f, struct sl_addr *local)
+static int fake_stream(void *arg, uint64_t transport, const struct sl_stream_to *to,
+		       struct sl_addr *local)
 {
-	int number = fake_open(arg, transport, bind, local);
+	int number = fake_open(arg, transport, &to->bind, local);
 
-	(void)remote;
-	(void)f;
 	return number < 0 ? number : number | SL_SOCK_STREAM;
 }
 
@@ -53,6 +51,8 @@ static int start_engine(bool with_socks)
 	return sl_engine_init(loop_rig.e, &conf, &io, &loop_rig.rng, 0);
 }
 
+static const struct sl_stream_to nowhere;
+
 TEST(sockets_of_a_transport_close_with_it_and_none_twice)
 {
 	struct sl_transport *t;
@@ -64,7 +64,7 @@ TEST(sockets_of_a_transport_close_with_it_and_none_twice)
 	t = loop_rig_transport();
 	first = sl_sock_open(t, &loop_rig_addr, &local);
 	CHECK(first >= SL_CORE_LOCALS_MAX && loop_rig.owner == t->id && local.port == 5000);
-	CHECK(sl_sock_stream(t, &loop_rig_addr, &local, SL_FRAMING_RFC4571, &local) & SL_SOCK_STREAM);
+	CHECK(sl_sock_stream(t, &nowhere, &local) & SL_SOCK_STREAM);
 	CHECK(sl_sock_open(t, &loop_rig_addr, &local) > first);
 	sl_sock_close(t, (uint32_t)first);
 	sl_sock_close(t, (uint32_t)first);
@@ -89,7 +89,7 @@ TEST(sockets_of_a_transport_are_bounded_and_refusals_are_told)
 	for (int i = 0; i < SL_OWN_SOCKS_MAX; i++)
 		CHECK(sl_sock_open(t, &loop_rig_addr, &local) >= 0);
 	CHECK_EQ(sl_sock_open(t, &loop_rig_addr, &local), SL_EFULL);
-	CHECK_EQ(sl_sock_stream(t, &loop_rig_addr, &local, SL_FRAMING_TURN, &local), SL_EFULL);
+	CHECK_EQ(sl_sock_stream(t, &nowhere, &local), SL_EFULL);
 	CHECK_EQ(loop_rig.opened, SL_OWN_SOCKS_MAX);
 }
 
@@ -102,7 +102,7 @@ TEST(without_io_for_it_there_are_no_sockets_of_a_transport)
 	DEFER(sl_engine_fini, loop_rig.e);
 	t = loop_rig_transport();
 	CHECK_EQ(sl_sock_open(t, &loop_rig_addr, &local), SL_EUNSUPPORTED);
-	CHECK_EQ(sl_sock_stream(t, &loop_rig_addr, &local, SL_FRAMING_TURN, &local), SL_EUNSUPPORTED);
+	CHECK_EQ(sl_sock_stream(t, &nowhere, &local), SL_EUNSUPPORTED);
 	sl_sock_close(t, SL_CORE_LOCALS_MAX);
 	sl_transport_close(t, SL_CLOSE_REQUESTED);
 }

@@ -51,7 +51,8 @@ static struct sl_path open_stream(struct sl_transport *t)
 {
 	struct sl_addr local;
 	struct sl_path path = {.remote = other.addr};
-	int number = sl_sock_stream(t, &loop_rig_addr, &other.addr, SL_FRAMING_RFC4571, &local);
+	struct sl_stream_to to = {.bind = loop_rig_addr, .remote = other.addr};
+	int number = sl_sock_stream(t, &to, &local);
 
 	TRY(number);
 	path.remote.tcp = 1;
@@ -185,7 +186,9 @@ TEST(a_stream_to_where_nobody_listens_ends)
 	t = loop_rig_transport();
 	close(other.listener);
 	other.listener = 0;
-	number = sl_sock_stream(t, &loop_rig_addr, &other.addr, SL_FRAMING_TURN, &local);
+	number = sl_sock_stream(
+		t, &(struct sl_stream_to){.remote = other.addr, .framing = SL_FRAMING_TURN},
+		&local);
 	if (number != SL_EIO) /* at once, or soon */
 		TRY(number);
 	while (t->sock_count > 0)
@@ -295,7 +298,8 @@ static int start_peer(struct sl_transport *t)
 	if (!err)
 		err = sl_ice_add_remote(&other.ice, &remote, 0);
 	c = sl_ice_local_creds(&other.ice);
-	return err ? err : sl_ice_set_remote(&t->ice, sl_str_z(c->ufrag), sl_str_z(c->pwd), 0);
+	return err ? err
+		   : sl_ice_set_remote(&t->ice, sl_str_z(c->ufrag), sl_str_z(c->pwd), sl_now_us());
 }
 
 static void peer_turn(int64_t now_us)
