@@ -214,7 +214,10 @@ static void fill_track(struct sl_api *api, const struct api_negotiation *n, size
 
 void api_cand_to_core(const struct sl_sdp_cand *in, struct sl_core_cand *out)
 {
-	*out = (struct sl_core_cand){.addr = in->addr, .priority = in->priority};
+	*out = (struct sl_core_cand){.addr = in->addr,
+				     .priority = in->priority,
+				     .tcp = (enum sl_tcp_type)in->tcp,
+				     .base = in->base};
 	api_copy(out->foundation, sizeof(out->foundation), in->foundation);
 	api_copy(out->type, sizeof(out->type), in->type);
 }

@@ -522,6 +522,17 @@ int sl_core_new_credentials(struct sl_core *c, uint64_t transport, sl_reply_fn *
 	return simple(c, SL_CMD_CREDENTIALS, transport, 0, fn, arg);
 }
 
+/* Where the caller names no outside address, an announced one is told. */
+static void stand_in(const struct sl_core *c, unsigned loop, uint8_t family, struct sl_addr *out)
+{
+	for (size_t i = 0; i < c->announce_count && !out->family; i++) {
+		if (c->announce[i].family != family)
+			continue;
+		*out = c->announce[i];
+		out->port = (uint16_t)(out->port ? out->port + loop : 0);
+	}
+}
+
 int sl_core_gather(struct sl_core *c, uint64_t transport, const struct sl_gather_conf *conf,
 		   sl_reply_fn *fn, void *arg)
 {
@@ -534,6 +545,8 @@ int sl_core_gather(struct sl_core *c, uint64_t transport, const struct sl_gather
 		return SL_ENOMEM;
 	}
 	*cmd->gather = *conf;
+	stand_in(c, sl_id_home(transport), 4, &cmd->gather->external_v4);
+	stand_in(c, sl_id_home(transport), 6, &cmd->gather->external_v6);
 	return post(c, sl_id_home(transport), cmd, fn, arg);
 }
 

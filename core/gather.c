@@ -462,11 +462,12 @@ static bool pick_local(const struct sl_gather *g, const struct sl_gather_conf *c
 static int open_to_server(struct relay *r, const struct sl_turn_server *s,
 			  const struct sl_addr *from)
 {
-	struct sl_stream_to to = {.bind = *from,
-				  .remote = s->addr,
-				  .framing = SL_FRAMING_TURN,
-				  .tls_host = s->transport == SL_TURN_TLS ? s->host : NULL};
+	struct sl_stream_to to = {
+		.bind = *from, .remote = s->addr, .framing = SL_FRAMING_TURN};
+	char ip[SL_ADDR_TEXT];
 
+	if (s->transport == SL_TURN_TLS)
+		to.tls_host = s->host[0] ? s->host : sl_addr_ip_text(&s->addr, ip);
 	return s->transport == SL_TURN_UDP ? sl_sock_open(r->t, from, &r->local)
 					   : sl_sock_stream(r->t, &to, &r->local);
 }

@@ -4,6 +4,7 @@
  * a full link would. A connection that came in belongs to nobody until an authenticated check names
  * a transport; the oldest of these goes when there are too many, or when its time is over. */
 #include "core/loop_int.h"
+#include "core/tls.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include <errno.h>
@@ -328,6 +329,21 @@ static int connect_to(int fd, const struct sl_stream_to *to)
 	return SL_OK;
 }
 
+/* Another thread speaks TLS: ours is one end of a pair. */
+static int open_tls(struct sl_socket *s, const struct sl_stream_to *to)
+{
+	struct sl_core_why why;
+	int fd = sl_tls_stream(&to->remote, to->tls_host, &why);
+
+	if (fd < 0) {
+		SL_LOG(WARN, LOOP, "no stream over TLS", SL_KS("why", why.text));
+		return fd;
+	}
+	s->udp.fd = fd;
+	s->udp.local = to->bind;
+	return SL_OK;
+}
+
 static int open_stream(struct sl_socket *s, const struct sl_stream_to *to)
 {
 	int err = give_stream(s, &to->remote, to->framing);
@@ -335,7 +351,7 @@ static int open_stream(struct sl_socket *s, const struct sl_stream_to *to)
 	if (err)
 		return err;
 	if (to->tls_host)
-		return SL_EUNSUPPORTED;
+		return open_tls(s, to);
 	s->stream->connecting = true;
 	s->udp.fd = tcp_socket(to->remote.family);
 	if (s->udp.fd < 0)

@@ -91,6 +91,8 @@ static void describe(struct sl_core_cand *out, const struct sl_addr *addr, enum 
 	*out = (struct sl_core_cand){
 		.addr = *addr, .priority = sl_ice_priority(type, UINT16_MAX), .foundation = "0"};
 	sl_fmt(out->type, sizeof(out->type), "%s", sl_ice_type_name(type));
+	out->tcp = addr->tcp ? SL_CAND_TCP_PASSIVE : SL_CAND_UDP;
+	out->addr.tcp = 0;
 }
 
 static void describe_local(const struct sl_transport *t, const struct sl_ice_pair_info *p,
@@ -100,6 +102,8 @@ static void describe_local(const struct sl_transport *t, const struct sl_ice_pai
 	const struct sl_ice_cand *c = &conf->locals[p->path.sock % SL_CORE_LOCALS_MAX];
 
 	describe(out, &p->local, p->local_type);
+	if (out->tcp && out->addr.port == 9)
+		out->tcp = SL_CAND_TCP_ACTIVE;
 	if (p->path.sock >= conf->local_count || !sl_addr_eq(&c->addr, &p->local))
 		return;
 	out->priority = c->priority;
@@ -110,8 +114,11 @@ static void describe_remote(const struct sl_watch *w, const struct sl_ice_pair_i
 			    struct sl_core_cand *out)
 {
 	describe(out, &p->path.remote, p->remote_type);
+	if (out->tcp && p->remote_type == SL_ICE_PRFLX)
+		out->tcp = SL_CAND_TCP_ACTIVE; /* it has connected to us */
 	for (size_t i = w->count; i-- > 0;) /* those of the latest restart stand last */
-		if (sl_addr_eq(&w->remotes[i].addr, &p->path.remote)) {
+		if (sl_addr_eq(&w->remotes[i].addr, &out->addr) &&
+		    !w->remotes[i].tcp == !out->tcp) {
 			*out = w->remotes[i];
 			return;
 		}
