@@ -96,10 +96,11 @@ $(foreach m,$(MODULES) $(SUITES),$(eval $(call unit,$m)))
 $(B)/sluice: $(B)/core/main.o $(call libs,kurento)
 	$(CC) $(CFLAGS) $^ -o $@ $(call links,kurento)
 
+FUZZ_FAKES_kurento := tests/api/fake_core.c
 define fuzzer
-$(B)/replay-$1: $(B)/tests/fuzz/fuzz_$1.o $(B)/tests/fuzz/replay.o $$(call libs,$(call fuzzmod,$1))
+$(B)/replay-$1: $(B)/tests/fuzz/fuzz_$1.o $(B)/tests/fuzz/replay.o $$(call objs,$$(FUZZ_FAKES_$(call fuzzmod,$1))) $$(call libs,$(call fuzzmod,$1))
 	$$(CC) $$(CFLAGS) $$^ -o $$@ $$(call links,$(call fuzzmod,$1))
-$(B)/fuzz-$1: $(B)/tests/fuzz/fuzz_$1.o $$(call libs,$(call fuzzmod,$1))
+$(B)/fuzz-$1: $(B)/tests/fuzz/fuzz_$1.o $$(call objs,$$(FUZZ_FAKES_$(call fuzzmod,$1))) $$(call libs,$(call fuzzmod,$1))
 	$$(CC) $$(CFLAGS) -fsanitize=fuzzer $$^ -o $$@ $$(call links,$(call fuzzmod,$1))
 replay-$1: $(B)/replay-$1
 	$(B)/replay-$1 $1 tests/fuzz/corpus/$1

@@ -103,7 +103,7 @@ void kms_cache_begin(struct kms_call *c)
 		return;
 	sl_list_init(&e->waits);
 	make_key(k, c->session_id, c->id, e->key);
-	while (k->rpc->cached.count >= KMS_CACHED_MAX && !sl_list_empty(&k->rpc->answers))
+	while (k->rpc->cached.count >= k->rpc->cached.max && !sl_list_empty(&k->rpc->answers))
 		drop(k, SL_LIST_AT(k->rpc->answers.next, struct kms_cached, link));
 	if (sl_hash_put(&k->rpc->cached, e->key, sizeof(e->key), e) != SL_OK) {
 		sl_free(e);

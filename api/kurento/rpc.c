@@ -540,7 +540,7 @@ int kms_rpc_init(struct kms *k)
 	sl_rng_fill(&k->rng, rpc->secret, sizeof(rpc->secret));
 	err = sl_hash_init(&rpc->sessions, k->set.max_sessions, rpc->secret);
 	if (!err)
-		err = sl_hash_init(&rpc->cached, KMS_CACHED_MAX, rpc->secret + 2);
+		err = sl_hash_init(&rpc->cached, SL_MIN(k->set.calls, KMS_CACHED_MAX / 4) * 4, rpc->secret + 2);
 	return err;
 }
 

@@ -105,6 +105,7 @@ static void compare(const cJSON *theirs, const cJSON *ours)
 	/* Statistics of what never connected. */
 	if (id == 17 && code == 0)
 		return;
+	STOP_AFTER_OOM();
 	if (code != code_of(theirs))
 		sl_test_failed(__FILE__, __LINE__, "request %d got %d: %s", id, code, text_of(ours));
 	same_shape(theirs, ours, id);
