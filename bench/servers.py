@@ -108,10 +108,18 @@ class Sluice:
         self.process = Process(command, log)
         self.url = json.loads(self.process.line(20))['http']['url'].rstrip('/')
         self.control = None
+        self.wait_idle()
 
     @property
     def pid(self):
         return self.process.pid
+
+    def wait_idle(self):
+        """Its RSA certificate is made beside the start, which must not be measured."""
+        end, before = time.monotonic() + 30, -1
+        while time.monotonic() < end and process_cpu_s(self.pid) != before:
+            before = process_cpu_s(self.pid)
+            time.sleep(0.3)
 
     def relay(self, n):
         """Plain RTP in, SRTP out to so many: the generator's plan."""
