@@ -8,7 +8,8 @@ import { Rpc } from './lib/rpc.mjs';
 import { ThirdHost } from './lib/third.mjs';
 import { until } from './lib/wait.mjs';
 
-const HOST = '10.99.0.1';
+const V4 = '10.99.0.1';
+const V6 = 'fd99::1';
 const KEYS = { sender: 'c2VuZGVyLW1hc3Rlci1rZXktYW5kLXNhbHQtLS0t', server: 'c2VydmVyLW1hc3Rlci1rZXktYW5kLXNhbHQtLS0t' };
 const SUITE = 'AES_CM_128_HMAC_SHA1_80';
 const PORTS = ['--kurento.min_port=40000', '--kurento.max_port=40031'];
@@ -33,7 +34,9 @@ function line(format, port, { key, dir }) {
 		...(key ? [`a=crypto:1 ${SUITE} inline:${key}`] : []), `a=${dir}`];
 }
 
-const description = (lines, host = HOST) => ['v=0', `o=- 0 0 IN IP4 ${host}`, 's=-', `c=IN IP4 ${host}`, 't=0 0', ...lines.flat(), ''].join('\r\n');
+const family = (host) => (host === V6 ? 'IP6' : 'IP4');
+const description = (lines, host) => ['v=0', `o=- 0 0 IN ${family(host)} ${host}`, 's=-', `c=IN ${family(host)} ${host}`, 't=0 0', ...lines.flat(), '']
+	.join('\r\n');
 
 // Even ports that nobody else has: sockets are opened in the rows' own namespace only.
 let next = 20000;
@@ -42,16 +45,16 @@ function port() {
 	return next;
 }
 
-function portsOf(answer) {
+function portsOf(answer, host) {
 	const found = [...answer.matchAll(/^m=(\w+) (\d+) /gm)].map((m) => Number(m[2]));
 	check(found.every((p) => p >= 40000 && p <= 40031 && p % 2 === 0), `not even ports of the range: ${answer}`);
-	check(/^c=IN IP4 10\.99\.0\.1\r$/m.test(answer), `not our address: ${answer}`);
+	check(answer.includes(`\r\nc=IN ${family(host)} ${host}\r\n`), `not our address: ${answer}`);
 	return found;
 }
 
-function encode(t, format, from, to, key) {
+function encode(t, format, host, from, to, key) {
 	const srtp = key ? ['-srtp_out_suite', SUITE, '-srtp_out_params', key] : [];
-	const url = `${key ? 'srtp' : 'rtp'}://${HOST}:${to}?localrtpport=${from}&localrtcpport=${from + 1}&pkt_size=1200`;
+	const url = `${key ? 'srtp' : 'rtp'}://${host === V6 ? `[${V6}]` : host}:${to}?localrtpport=${from}&localrtcpport=${from + 1}&pkt_size=1200`;
 	const sender = new Process('ffmpeg', 'ffmpeg', ['-hide_banner', '-loglevel', 'error', '-re', ...format.source, '-payload_type', String(format.pt), '-f', 'rtp',
 		...srtp, url]);
 	t.defer(() => sender.stop('SIGKILL'));
@@ -59,7 +62,7 @@ function encode(t, format, from, to, key) {
 }
 
 // Frames decoded, or seconds' worth of sound energy.
-function decode(t, format, at, key) {
+function decode(t, format, host, at, key) {
 	const output = format.kind === 'video' ? ['-f', 'null', '-progress', 'pipe:1', '-'] : ['-ac', '1', '-ar', '8000', '-f', 's16le', 'pipe:1'];
 	const player = new Process('ffmpeg', 'ffmpeg', ['-hide_banner', '-loglevel', 'error', '-protocol_whitelist', 'pipe,udp,rtp,srtp', '-fflags', 'nobuffer',
 		'-analyzeduration', '1000000', '-f', 'sdp', '-i', 'pipe:0', ...output]);
@@ -71,7 +74,7 @@ function decode(t, format, at, key) {
 			for (let i = 0; i + 1 < d.length; i += 2)
 				seen.sound += (d.readInt16LE(i) / 32768) ** 2 / 8000;
 		});
-	player.child.stdin.end(description([line(format, at, { key, dir: 'recvonly' })]));
+	player.child.stdin.end(description([line(format, at, { key, dir: 'recvonly' })], host));
 	t.defer(() => player.stop('SIGKILL'));
 	return seen;
 }
@@ -86,21 +89,22 @@ async function program(t, ...flags) {
 const crypto = (key) => (key ? { crypto: { crypto: 'AES_128_CM_HMAC_SHA1_80', keyBase64: key } } : {});
 
 // What comes from `from` goes to `to`, each with a key or without.
-async function relay(t, names, keyIn, keyOut) {
+async function relay(t, names, keyIn, keyOut, host = V4) {
 	const { rpc, pipeline } = await program(t);
 	const kinds = names.map((n) => formats[n]);
 	const from = kinds.map(port);
 	const to = kinds.map(port);
-	const source = await rpc.create('RtpEndpoint', { mediaPipeline: pipeline, ...crypto(keyIn && KEYS.server) });
-	const sink = await rpc.create('RtpEndpoint', { mediaPipeline: pipeline, ...crypto(keyOut && KEYS.server) });
+	const useIpv6 = host === V6;
+	const source = await rpc.create('RtpEndpoint', { mediaPipeline: pipeline, useIpv6, ...crypto(keyIn && KEYS.server) });
+	const sink = await rpc.create('RtpEndpoint', { mediaPipeline: pipeline, useIpv6, ...crypto(keyOut && KEYS.server) });
 	await rpc.invoke(source, 'connect', { sink });
-	const theirs = (ports, dir, key) => description(kinds.map((f, i) => line(f, ports[i], { dir, key: key && KEYS.sender })));
+	const theirs = (ports, dir, key) => description(kinds.map((f, i) => line(f, ports[i], { dir, key: key && KEYS.sender })), host);
 	const answered = await rpc.invoke(sink, 'processOffer', { offer: theirs(to, 'recvonly', keyOut) });
-	portsOf(answered);
+	portsOf(answered, host);
 	check(!keyOut || answered.includes(`inline:${KEYS.server}`), `the key is not ours: ${answered}`);
-	const players = kinds.map((f, i) => decode(t, f, to[i], keyOut && KEYS.server));
-	const ports = portsOf(await rpc.invoke(source, 'processOffer', { offer: theirs(from, 'sendonly', keyIn) }));
-	const senders = kinds.map((f, i) => encode(t, f, from[i], ports[i], keyIn && KEYS.sender));
+	const players = kinds.map((f, i) => decode(t, f, host, to[i], keyOut && KEYS.server));
+	const ports = portsOf(await rpc.invoke(source, 'processOffer', { offer: theirs(from, 'sendonly', keyIn) }), host);
+	const senders = kinds.map((f, i) => encode(t, f, host, from[i], ports[i], keyIn && KEYS.sender));
 	return { rpc, players, senders, source, sink };
 }
 
@@ -116,7 +120,7 @@ async function openPorts() {
 	const open = [];
 	for (let p = 40000; p <= 40031; p++) {
 		const probe = createSocket('udp4');
-		probe.bind(p, HOST);
+		probe.bind(p, V4);
 		const free = await once(probe, 'listening').then(() => true, () => false);
 		if (free)
 			probe.close();
@@ -139,9 +143,13 @@ export const rows = [
 		name: 'srtp-to-rtp',
 		needs: [],
 		async run(t) {
-			const { rpc, players, source } = await relay(t, ['vp8', 'opus'], true, false);
+			const { rpc, players, source, sink } = await relay(t, ['vp8', 'opus'], true, false);
 			await decoded(players, 40, 0.002);
 			check(await rpc.invoke(source, 'getConnectionState') === 'CONNECTED', 'the endpoint is not connected');
+			check(await rpc.invoke(source, 'getMediaState') === 'CONNECTED', 'no media comes');
+			check(await rpc.invoke(sink, 'isMediaFlowingIn', { mediaType: 'VIDEO' }), 'no picture flows on');
+			const stats = Object.values(await rpc.invoke(source, 'getStats'));
+			check(stats.some((s) => s.type === 'inboundrtp' && s.packetsReceived > 40), `nothing is counted: ${JSON.stringify(stats)}`);
 		},
 	},
 	{
@@ -149,6 +157,14 @@ export const rows = [
 		needs: [],
 		async run(t) {
 			const { players } = await relay(t, ['pcma'], false, false);
+			await decoded(players, Infinity, 0.002);
+		},
+	},
+	{
+		name: 'rtp-ipv6',
+		needs: [],
+		async run(t) {
+			const { players } = await relay(t, ['pcma'], false, true, V6);
 			await decoded(players, Infinity, 0.002);
 		},
 	},
@@ -164,7 +180,7 @@ export const rows = [
 			check(ports.length === 8, `open are ${ports}`);
 			const before = await t.sluice.metrics();
 			const seen = players.map((p) => p.frames);
-			const { sent, came } = await third.spray(ports.map((p) => [HOST, p]), 400);
+			const { sent, came } = await third.spray(ports.map((p) => [V4, p]), 400);
 			check(sent === 3200 && came === 0, `of ${sent} packets that it sent, ${came} came back to it`);
 			const after = await t.sluice.metrics();
 			const foreign = after.sluice_plain_foreign_total - before.sluice_plain_foreign_total;
