@@ -11,8 +11,9 @@ import { Row } from './lib/row.mjs';
 import { rows as sessionRows } from './rows.mjs';
 import { rows as consoleRows } from './rows-console.mjs';
 import { rows as rtpRows } from './rows-rtp.mjs';
+import { rows as kurentoRows } from './rows-kurento.mjs';
 
-const rows = [...sessionRows, ...consoleRows, ...rtpRows];
+const rows = [...sessionRows, ...consoleRows, ...rtpRows, ...kurentoRows];
 
 const here = dirname(fileURLToPath(import.meta.url));
 
