@@ -238,7 +238,7 @@ class Drive {
 		if (this.there.has('RtpEndpoint'))
 			await this.tell(a, await this.make('RtpEndpoint', {}, far), false, b);
 		if (!this.recipe.old)
-			await fails(40111, a, 'requestKeyframe');
+			await a.requestKeyframe();
 		await this.counted(a);
 		await far.release();
 	}

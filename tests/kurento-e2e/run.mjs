@@ -74,7 +74,8 @@ async function dies(recipe, tap) {
 }
 
 const rows = recipes.flatMap((recipe) => [
-	{ name: `${recipe.name}-drives-everything`, recipe, run: drive },
+	// On loopback: elsewhere an endpoint sends nothing to the server's own addresses.
+	{ name: `${recipe.name}-drives-everything`, recipe, run: drive, flags: ['--media.bind=127.0.0.1'] },
 	{ name: `${recipe.name}-comes-back-to-its-session`, recipe, run: reconnects },
 	...(recipe.name === '7.3-a' ? [{ name: `${recipe.name}-dies`, recipe, run: dies, flags: ['--kurento.gc_s=1'] }] : []),
 ]);
