@@ -5,6 +5,8 @@
 #include "core/base/hash.h"
 #include "core/base/mem.h"
 
+enum { FIRST_SLOTS = 256 };
+
 /* entry 0 = free, else index + 1 */
 struct sl_hash_slot {
 	uint32_t hash, entry;
@@ -75,7 +77,7 @@ int sl_hash_init(struct sl_hash *h, uint32_t max, const uint64_t secret[2])
 	uint32_t n = 4;
 
 	SL_ASSERT(max <= UINT32_C(1) << 30);
-	while (n < 2 * max)
+	while (n < 2 * max && n < FIRST_SLOTS)
 		n *= 2;
 	*h = (struct sl_hash){.mask = n - 1, .secret = {secret[0], secret[1]}};
 	h->slots = sl_zalloc_array(n, sizeof(*h->slots));
@@ -100,8 +102,7 @@ static bool key_is(const struct sl_hash_entry *e, const void *key, size_t key_le
 	return e->key_len == key_len && (key_len == 0 || memcmp(e->key, key, key_len) == 0);
 }
 
-/* The slot that holds the key, or the free one where its probing ends. At most half of them are
- * ever in use. */
+/* The slot that holds the key, or the free one where its probing ends. */
 static struct sl_hash_slot *find(const struct sl_hash *h, uint32_t hash, const void *key,
 				 size_t key_len)
 {
@@ -129,6 +130,39 @@ static uint32_t take_entry(struct sl_hash *h)
 	return entry;
 }
 
+/* Keys that are spread over a table for all that may ever come would each touch a page of their
+ * own. */
+static bool grow(struct sl_hash *h)
+{
+	uint32_t mask = h->mask * 2 + 1;
+	struct sl_hash_slot *slots = sl_zalloc_array((size_t)mask + 1, sizeof(*slots));
+
+	if (!slots)
+		return false;
+	for (uint32_t i = 0; i <= h->mask; i++) {
+		uint32_t to = h->slots[i].hash & mask;
+
+		if (h->slots[i].entry == 0)
+			continue;
+		while (slots[to].entry != 0)
+			to = (to + 1) & mask;
+		slots[to] = h->slots[i];
+	}
+	sl_free(h->slots);
+	h->slots = slots;
+	h->mask = mask;
+	return true;
+}
+
+/* Half of the slots are to be free; a quarter has to be. */
+static bool has_room(struct sl_hash *h)
+{
+	uint64_t slots = (uint64_t)h->mask + 1;
+	uint64_t count = (uint64_t)h->count + 1;
+
+	return 2 * count <= slots || grow(h) || 4 * count <= 3 * slots;
+}
+
 int sl_hash_put(struct sl_hash *h, const void *key, size_t key_len, void *value)
 {
 	struct sl_hash_slot *slot;
@@ -143,6 +177,9 @@ int sl_hash_put(struct sl_hash *h, const void *key, size_t key_len, void *value)
 	if (slot->entry == 0) {
 		if (h->count == h->max)
 			return SL_EFULL;
+		if (!has_room(h))
+			return SL_ENOMEM;
+		slot = find(h, hash_of(h, key, key_len), key, key_len);
 		slot->hash = hash_of(h, key, key_len);
 		slot->entry = take_entry(h);
 		e = &h->entries[slot->entry - 1];

@@ -107,11 +107,13 @@ void *sl_pool_get(struct sl_pool *p, uint64_t *id)
 		return NULL;
 	slot = p->free_head;
 	p->free_head = p->free_next[slot];
-	p->gens[slot]++;
-	p->live++;
 	obj = object(p, slot);
 	unpoison(obj, p->size);
-	memset(obj, 0, p->size);
+	/* A slot's first object is zero already: what it never touches takes no memory. */
+	if (p->gens[slot])
+		memset(obj, 0, p->size);
+	p->gens[slot]++;
+	p->live++;
 	if (id)
 		*id = id_of(p, slot);
 	return obj;
@@ -133,7 +135,8 @@ void sl_pool_put(struct sl_pool *p, uint64_t id)
 	uint32_t slot = slot_of(p, id);
 
 	SL_ASSERT(slot != NO_SLOT);
-	p->gens[slot]++;
+	if (++p->gens[slot] == 0) /* it wrapped: as if never used */
+		memset(object(p, slot), 0, p->size);
 	p->live--;
 	p->free_next[slot] = p->free_head;
 	p->free_head = slot;

@@ -133,6 +133,24 @@ TEST(hash_agrees_with_a_plain_array_over_random_work)
 		CHECK(sl_hash_get(&h, &key, sizeof(key)) == (there[key] ? &values[key] : NULL));
 }
 
+TEST(hash_grows_to_its_maximum_and_goes_on_without_memory_for_a_while)
+{
+	enum { MANY = 5000, FIRST = 128 };
+	struct sl_hash h;
+	int err = SL_OK;
+
+	TRY(sl_hash_init(&h, MANY, secret));
+	DEFER(sl_hash_fini, &h);
+	for (int i = 0; i < MANY && !err; i++) {
+		err = sl_hash_put(&h, &i, sizeof(i), &values[i % 300]);
+		CHECK(err == SL_OK || i >= FIRST);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		CHECK(sl_hash_get(&h, &i, sizeof(i)) == (i < h.count ? &values[i % 300] : NULL));
+	TRY(err);
+	CHECK_EQ(h.count, MANY);
+}
+
 TEST(hash_order_depends_on_the_secret)
 {
 	static const uint64_t other[2] = {1, 3};
