@@ -131,7 +131,7 @@ int sl_ice_init(struct sl_ice *ice, const struct sl_ice_conf *conf, int64_t now_
 {
 	int err = SL_OK;
 
-	memset(ice, 0, sizeof(*ice));
+	memset(ice, 0, offsetof(struct sl_ice, pairs));
 	if (conf->local_count > SL_ICE_LOCAL_MAX)
 		return SL_ERANGE;
 	ice->rng = conf->rng;
@@ -156,7 +156,7 @@ int sl_ice_init(struct sl_ice *ice, const struct sl_ice_conf *conf, int64_t now_
 
 void sl_ice_fini(struct sl_ice *ice)
 {
-	sl_wipe(ice, sizeof(*ice));
+	sl_wipe(ice, offsetof(struct sl_ice, pairs));
 }
 
 /* ---- requests ---- */

@@ -102,9 +102,10 @@ struct sl_ice {
 	struct sl_ice_gen now, old;
 	struct sl_ice_local locals[SL_ICE_LOCAL_MAX];
 	struct sl_ice_remote remotes[SL_ICE_REMOTE_MAX];
-	struct sl_ice_pair pairs[SL_ICE_PAIRS_MAX];
 	struct sl_ice_out outs[SL_ICE_OUTS];
 	uint8_t out[SL_ICE_OUT_BYTES]; /* the datagram that was pulled last */
+	/* Last: what is beyond pairs_high was never touched, and few agents have many. */
+	struct sl_ice_pair pairs[SL_ICE_PAIRS_MAX];
 };
 
 _Static_assert(sizeof(struct sl_ice) <= 16384, "memory per transport matters");

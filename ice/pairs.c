@@ -203,8 +203,10 @@ static struct sl_ice_pair *free_slot(struct sl_ice *ice)
 		p++;
 	if (p == ice->pairs + SL_ICE_PAIRS_MAX)
 		return NULL;
-	if (p == ice->pairs + ice->pairs_high)
+	if (p == ice->pairs + ice->pairs_high) {
 		ice->pairs_high++;
+		memset(p, 0, sizeof(*p));
+	}
 	return p;
 }
 
