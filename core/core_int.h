@@ -154,9 +154,19 @@ int sl_runs_build(struct sl_run_item *items, int n, const bool *single, int dest
 /* ================= handshake.c: jobs for the workers ================= */
 enum { SL_HS_IN = 8, SL_HS_OUT = 12, SL_HS_DGRAM = 1500 };
 struct sl_hs_dgram {
-	uint16_t len;
-	uint8_t data[SL_HS_DGRAM];
+	struct sl_hs_dgram *next;               /* owned */
+	size_t len;
+	uint8_t data[];
 };
+/* Datagrams on their way, in order. They live from one side's put to the other's clear, so that a
+ * handshake that waits costs little. */
+struct sl_hs_queue {
+	struct sl_hs_dgram *first;              /* owned */
+	unsigned count;
+};
+/* A copy at the end. False: there are `max` already, it is too long, or memory is out. */
+bool sl_hs_put(struct sl_hs_queue *q, unsigned max, const uint8_t *data, size_t len);
+void sl_hs_clear(struct sl_hs_queue *q);
 
 /* The handshake of one transport. While `busy` the worker owns dtls, in, out and the results; the
  * loop owns the rest always. */
@@ -170,14 +180,11 @@ struct sl_hs {
 	unsigned loop;
 	bool busy, orphan;                      /* orphan: the transport is gone; free when the job
 						 * comes back */
-	uint8_t wait_count;
-	struct sl_hs_dgram wait[SL_HS_IN];
+	struct sl_hs_queue wait;
 	/* the worker's while busy */
 	int64_t now_us;
 	bool tick;
-	uint8_t in_count, out_count;
-	struct sl_hs_dgram in[SL_HS_IN];
-	struct sl_hs_dgram out[SL_HS_OUT];
+	struct sl_hs_queue in, out;
 	enum sl_dtls_state state;
 	enum sl_dtls_cause cause;
 	int64_t deadline_us;
@@ -189,6 +196,8 @@ struct sl_hs {
 	enum sl_srtp_profile profile;
 };
 
+/* Frees all that it owns, and leaves nothing secret. */
+void sl_hs_fini(struct sl_hs *hs);
 /* One step: feeds what is in, collects what comes out. Runs on a worker; in simulations, at
  * once. */
 void sl_hs_run(struct sl_hs *hs, const struct sl_rng *rng);
@@ -453,7 +462,6 @@ struct sl_transport {
 	uint64_t id, tag;
 	char name[8];                           /* for the log */
 	/* owned */
-	struct sl_ice ice;
 	struct sl_plain *plain;                 /* NULL: WebRTC, with ICE and DTLS */
 	struct sl_hs *hs;                       /* while a handshake's context lives */
 	struct sl_srtp_key *rx_key, *tx_key;
@@ -506,6 +514,7 @@ struct sl_transport {
 	uint32_t rrtr_ssrc, rrtr_mid32;         /* peer's receiver reference time to answer */
 	int64_t rrtr_us;
 	char detail[96];
+	struct sl_ice ice;                      /* owned. Last: most of it is never touched */
 };
 
 SL_MUST_USE int sl_transport_open(struct sl_engine *e, const struct sl_transport_conf *conf,
@@ -776,10 +785,9 @@ void sl_replica_clock(struct sl_replica *r, uint32_t rtp_ts, uint32_t clock_hz, 
 /* ================= subscriber.c, forward.c ================= */
 struct sl_sub_sent {                            /* what went out under one of our numbers */
 	uint32_t in;                            /* low half of the dense number */
-	uint32_t out;                           /* low half of ours; the slot is void when it
-						 * differs */
+	uint16_t lap;                           /* of the ring; the slot is void when it differs */
 	uint8_t epoch;                          /* number of the epoch */
-	uint8_t again;                          /* times sent again */
+	bool used;
 };
 
 /* What every packet touches comes first. */

@@ -119,10 +119,7 @@ static void free_handshakes(struct sl_engine *e)
 	struct sl_hs *hs;
 
 	while ((hs = sl_pool_next(&e->handshakes, &cursor, &id))) {
-		sl_dtls_free(hs->dtls);
-		sl_srtp_key_free(hs->rx_key);
-		sl_srtp_key_free(hs->tx_key);
-		sl_wipe(hs, sizeof(*hs));
+		sl_hs_fini(hs);
 		sl_pool_put(&e->handshakes, id);
 	}
 }

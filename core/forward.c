@@ -228,8 +228,11 @@ static inline void remember(struct sl_subscriber *s, const struct sl_pkt *pkt,
 			    const struct sl_rewritten *rw, const struct sl_epoch *ep)
 {
 	if (s->sent)
-		s->sent[rw->seq % SL_RING] = (struct sl_sub_sent){
-			.in = (uint32_t)pkt->seq, .out = (uint32_t)rw->seq, .epoch = ep->number};
+		s->sent[rw->seq % SL_RING] =
+			(struct sl_sub_sent){.in = (uint32_t)pkt->seq,
+					     .lap = (uint16_t)(rw->seq / SL_RING),
+					     .epoch = ep->number,
+					     .used = true};
 	/* A picture's packets share one number. */
 	if (pkt->vp8.desc_len &&
 	    (!s->rw.sent_vp8 || (uint16_t)(pkt->vp8.pic_id + ep->pic_id_add) != s->rw.pic_id_out))

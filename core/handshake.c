@@ -5,6 +5,8 @@
  * back. They run at nice 10. */
 #include "core/core_int.h"
 #include "core/base/mem.h"
+#include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/resource.h>
@@ -34,12 +36,54 @@ struct sl_hs_pool {
 	uint32_t whole_us; /* and of a whole handshake */
 	uint32_t done;	   /* handshakes that came to their end */
 	unsigned next;	   /* loop to look at first, in turn */
+	uint32_t trims;	   /* of the heap since the last job */
 	/* the control thread's: sessions taken in, by tenths of a second */
 	struct {
 		int64_t since_us;
 		uint32_t sessions, done; /* done: before */
 	} expected[EXPECT_SLOTS];
 };
+
+/* ---- datagrams ---- */
+
+bool sl_hs_put(struct sl_hs_queue *q, unsigned max, const uint8_t *data, size_t len)
+{
+	struct sl_hs_dgram **at = &q->first;
+	struct sl_hs_dgram *d =
+		q->count < max && len <= SL_HS_DGRAM ? sl_zalloc(sizeof(*d) + len) : NULL;
+
+	if (!d)
+		return false;
+	d->len = len;
+	memcpy(d->data, data, len);
+	while (*at)
+		at = &(*at)->next;
+	*at = d;
+	q->count++;
+	return true;
+}
+
+void sl_hs_clear(struct sl_hs_queue *q)
+{
+	struct sl_hs_dgram *next;
+
+	for (struct sl_hs_dgram *d = q->first; d; d = next) {
+		next = d->next;
+		sl_free(d);
+	}
+	*q = (struct sl_hs_queue){0};
+}
+
+void sl_hs_fini(struct sl_hs *hs)
+{
+	sl_hs_clear(&hs->wait);
+	sl_hs_clear(&hs->in);
+	sl_hs_clear(&hs->out);
+	sl_dtls_free(hs->dtls);
+	sl_srtp_key_free(hs->rx_key);
+	sl_srtp_key_free(hs->tx_key);
+	sl_wipe(hs, sizeof(*hs));
+}
 
 /* ---- one step ---- */
 
@@ -68,26 +112,23 @@ static void collect(struct sl_hs *hs)
 	const uint8_t *data;
 	size_t len;
 
-	while (hs->out_count < SL_HS_OUT && sl_dtls_pull(hs->dtls, &data, &len)) {
-		if (len > SL_HS_DGRAM)
-			continue;
-		hs->out[hs->out_count].len = (uint16_t)len;
-		memcpy(hs->out[hs->out_count++].data, data, len);
-	}
+	/* Without memory it is lost, as on the way; it is sent again. */
+	while (hs->out.count < SL_HS_OUT && sl_dtls_pull(hs->dtls, &data, &len))
+		(void)sl_hs_put(&hs->out, SL_HS_OUT, data, len);
 }
 
 void sl_hs_run(struct sl_hs *hs, const struct sl_rng *rng)
 {
-	hs->out_count = 0;
+	sl_hs_clear(&hs->out);
 	sl_dtls_set_rng(hs->dtls, rng);
-	for (unsigned i = 0; i < hs->in_count; i++) {
-		sl_dtls_recv(hs->dtls, hs->in[i].data, hs->in[i].len, hs->now_us);
+	for (const struct sl_hs_dgram *d = hs->in.first; d; d = d->next) {
+		sl_dtls_recv(hs->dtls, d->data, d->len, hs->now_us);
 		collect(hs);
 	}
 	if (hs->tick)
 		sl_dtls_tick(hs->dtls, hs->now_us);
 	collect(hs);
-	hs->in_count = 0;
+	sl_hs_clear(&hs->in);
 	hs->tick = false;
 	hs->state = sl_dtls_state(hs->dtls);
 	hs->cause = sl_dtls_cause(hs->dtls);
@@ -154,6 +195,31 @@ static void learn(struct sl_hs_pool *p, struct sl_hs *hs, int64_t took_us)
 	hs->spent_us = -1;
 }
 
+/* A handshake takes some 40 KB for a while, and what many of them together left to the allocator
+ * would stay with the process: it goes back once they have been over for a while, and again when
+ * the last of their contexts are gone. */
+static void wait_for_job(struct sl_hs_pool *p)
+{
+	static const int64_t after_s[] = {2, 12};
+	uint32_t trims = SL_LOAD(&p->trims);
+	struct timespec until;
+
+	if (trims < SL_COUNT(after_s)) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += after_s[trims];
+		while (sem_clockwait(&p->jobs, CLOCK_MONOTONIC, &until) < 0) {
+			if (errno != ETIMEDOUT)
+				continue;
+			malloc_trim(0);
+			SL_STORE(&p->trims, trims + 1);
+			return;
+		}
+		return;
+	}
+	while (sem_wait(&p->jobs) < 0)
+		;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -166,8 +232,7 @@ static void *work(void *arg)
 		int64_t began_us;
 		int64_t took_us;
 
-		while (sem_wait(&p->jobs) < 0)
-			;
+		wait_for_job(p);
 		if (__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE))
 			break;
 		hs = take_job(p);
@@ -177,6 +242,7 @@ static void *work(void *arg)
 		sl_hs_run(hs, &w->rng);
 		took_us = sl_now_us() - began_us;
 		learn(p, hs, took_us);
+		SL_STORE(&p->trims, 0);
 		give_back(p, hs);
 	}
 	return NULL;
@@ -218,6 +284,7 @@ int sl_hs_pool_new(const struct sl_hs_pool_conf *conf, struct sl_hs_pool **out)
 	p->conf = *conf;
 	p->step_us = 2000;
 	p->whole_us = 6000;
+	p->trims = UINT32_MAX;
 	pthread_mutex_init(&p->take, NULL);
 	pthread_mutex_init(&p->give, NULL);
 	sem_init(&p->jobs, 0, 0);

@@ -163,7 +163,7 @@ static void repeat(struct sl_subscriber *s, uint16_t seq16)
 		ep ? sl_hash_get(&e->by_publisher, &ep->source, sizeof(ep->source)) : NULL;
 	struct sl_pkt *pkt = NULL;
 
-	if (was->out == (uint32_t)out && r)
+	if (was->used && was->lap == (uint16_t)(out / SL_RING) && r)
 		pkt = sl_replica_find(r, sl_seq32_extend(r->top, was->in));
 	if (!pkt || !may_repeat(s, pkt->len)) {
 		sl_stat_inc(&e->stats, SL_STAT_rtp_rtx_refused);

@@ -324,12 +324,11 @@ static void leave_tables(struct sl_transport *t)
 
 static void free_hs(struct sl_engine *e, struct sl_hs *hs)
 {
+	uint64_t id = hs->id;
+
 	sl_list_del(&hs->in_engine);
-	sl_dtls_free(hs->dtls);
-	sl_srtp_key_free(hs->rx_key);
-	sl_srtp_key_free(hs->tx_key);
-	sl_wipe(&hs->records, sizeof(hs->records));
-	sl_pool_put(&e->handshakes, hs->id);
+	sl_hs_fini(hs);
+	sl_pool_put(&e->handshakes, id);
 }
 
 /* Lets go of the handshake's context; a job in flight frees itself when it comes back. */
@@ -755,20 +754,18 @@ static void kick_hs(struct sl_transport *t, bool tick)
 
 	if (!hs || hs->busy)
 		return;
-	for (unsigned i = 0; i < hs->wait_count; i++)
-		hs->in[i] = hs->wait[i];
-	hs->in_count = hs->wait_count;
 	hs->tick |= tick || hs->deadline_us <= t->eng->now_us;
-	if (hs->in_count == 0 && !hs->tick)
+	if (hs->wait.count == 0 && !hs->tick)
 		return;
+	hs->in = hs->wait;
+	hs->wait = (struct sl_hs_queue){0};
 	hs->now_us = t->eng->now_us;
 	hs->busy = true;
-	if (t->eng->io.handshake(t->eng->io.arg, hs)) {
-		hs->wait_count = 0;
+	if (t->eng->io.handshake(t->eng->io.arg, hs))
 		return;
-	}
 	hs->busy = false;
-	hs->in_count = 0;
+	hs->wait = hs->in;
+	hs->in = (struct sl_hs_queue){0};
 	sl_timer_arm_by(&t->eng->wheel, &t->hs_timer, t->eng->now_us + 20 * SL_MS);
 }
 
@@ -811,14 +808,12 @@ void sl_transport_dtls(struct sl_transport *t, const struct sl_in *in)
 		return;
 	if (!t->hs && !t->dtls_done && !t->dtls_client && t->fp_count > 0 && is_client_hello(in))
 		t->hs = new_hs(t, 0);
-	if (!t->hs || t->hs->wait_count == SL_HS_IN || in->len > SL_HS_DGRAM) {
+	if (!t->hs || !sl_hs_put(&t->hs->wait, SL_HS_IN, in->data, in->len)) {
 		sl_stat_inc(&e->stats, SL_STAT_dtls_dropped);
 		sl_drop(t, SL_DROP_dtls);
 		return;
 	}
 	t->dtls_path = in->path;
-	t->hs->wait[t->hs->wait_count].len = (uint16_t)in->len;
-	memcpy(t->hs->wait[t->hs->wait_count++].data, in->data, in->len);
 	kick_hs(t, false);
 }
 
@@ -863,7 +858,7 @@ static void take_keys(struct sl_transport *t, struct sl_hs *hs)
 	sl_transport_connected(t);
 }
 
-static void send_flight(struct sl_transport *t, const struct sl_hs *hs)
+static void send_flight(struct sl_transport *t, struct sl_hs *hs)
 {
 	const struct sl_path *path = sl_ice_path(&t->ice);
 
@@ -871,8 +866,9 @@ static void send_flight(struct sl_transport *t, const struct sl_hs *hs)
 	 * address. */
 	if (!path && t->dtls_path.remote.family && sl_ice_is_valid(&t->ice, &t->dtls_path))
 		path = &t->dtls_path;
-	for (unsigned i = 0; path && i < hs->out_count; i++)
-		sl_send_to(t, path, hs->out[i].data, hs->out[i].len);
+	for (const struct sl_hs_dgram *d = hs->out.first; path && d; d = d->next)
+		sl_send_to(t, path, d->data, d->len);
+	sl_hs_clear(&hs->out);
 }
 
 void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs)
@@ -894,7 +890,7 @@ void sl_transport_handshake_done(struct sl_transport *t, struct sl_hs *hs)
 		sl_transport_close(t, SL_CLOSE_DTLS);
 		return;
 	}
-	if (t->hs && t->hs->wait_count > 0)
+	if (t->hs && t->hs->wait.count > 0)
 		kick_hs(t, false);
 	if (t->hs && !t->hs->busy) {
 		int64_t due_us = hs->deadline_us;

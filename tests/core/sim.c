@@ -555,7 +555,8 @@ static void fix_keys(struct sim *s, struct sl_hs *hs)
 	for (unsigned i = 0; i < s->peer_count; i++)
 		if (s->peers[i]->transport == hs->transport)
 			sp = s->peers[i];
-	hs->in_count = hs->out_count = 0;
+	sl_hs_clear(&hs->in);
+	sl_hs_clear(&hs->out);
 	hs->deadline_us = SL_NEVER;
 	hs->state = SL_DTLS_CONNECTED;
 	if (!sp || hs->keys_taken)

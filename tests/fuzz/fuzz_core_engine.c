@@ -183,7 +183,8 @@ static void run_jobs(void)
 		struct sl_srtp_master up = master(i, true);
 		struct sl_srtp_master down = master(i, false);
 
-		hs->in_count = hs->out_count = 0;
+		sl_hs_clear(&hs->in);
+		sl_hs_clear(&hs->out);
 		hs->tick = false;
 		hs->deadline_us = SL_NEVER;
 		hs->state = SL_DTLS_CONNECTED;

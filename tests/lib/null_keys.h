@@ -11,7 +11,8 @@ static inline void null_keys_shake(struct sl_hs *hs)
 {
 	static const struct sl_srtp_master none = {.profile = SL_SRTP_AES128_CM_SHA1_80};
 
-	hs->in_count = hs->out_count = 0;
+	sl_hs_clear(&hs->in);
+	sl_hs_clear(&hs->out);
 	hs->tick = false;
 	hs->deadline_us = SL_NEVER;
 	hs->state = SL_DTLS_CONNECTED;
