@@ -375,7 +375,8 @@ int sl_core_open(struct sl_core *c, unsigned loop, const struct sl_transport_con
 		return SL_ENOMEM;
 	}
 	*cmd->conf = *conf;
-	sl_hs_expect(c->hs_pool, sl_now_us());
+	if (conf->kind == SL_TK_WEBRTC)
+		sl_hs_expect(c->hs_pool, sl_now_us());
 	if (conf->rsa && !sl_certs_rsa(&c->certs))
 		return hold(c, loop, cmd, fn, arg);
 	return post(c, loop, cmd, fn, arg);

@@ -204,6 +204,28 @@ TEST(core_opens_asks_and_closes_with_one_reply_each)
 	CHECK_EQ(sl_core_transports(rig.core, 1), 0);
 }
 
+TEST(core_opens_ports_for_a_peer_without_ice_and_awaits_no_handshake_of_it)
+{
+	static struct sl_transport_conf c;
+
+	DEFER(rig_end, &rig);
+	TRY(rig_init());
+	TRY(rig_start());
+	memset(&c, 0, sizeof(c));
+	c.kind = SL_TK_PLAIN;
+	c.plain.bind = sl_addr_v4(127, 0, 0, 1, 0);
+	c.plain.rtp = sl_addr_v4(127, 0, 0, 1, 9998);
+	c.plain.rtcp = sl_addr_v4(127, 0, 0, 1, 9999);
+	c.plain.port_min = 30000;
+	TRY(sl_core_open(rig.core, 0, &c, on_reply, nth(0)));
+	CHECK_EQ(sl_core_handshake_wait_us(rig.core), 0);
+	wait_for(1, 1);
+	TRY(rig.last.err == SL_EFULL && sl_test_oom_fired() ? SL_ENOMEM : rig.last.err);
+	CHECK(rig.last.rtp.port >= 30000 && rig.last.rtp.port % 2 == 0);
+	CHECK_EQ(rig.last.rtcp.port, rig.last.rtp.port + 1);
+	CHECK_EQ(rig.event[0].type, SL_EV_CONNECTED);
+}
+
 TEST(core_answers_for_ids_that_are_void)
 {
 	uint64_t id;
