@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Applications written for Kurento: kurento-client in node, a page in Chromium, the server between them.
 import { recipes } from '../kurento-e2e/lib/client.mjs';
+import { Tap } from '../kurento-e2e/lib/tap.mjs';
 import { missingBrowser } from './lib/browser.mjs';
-import { until } from './lib/wait.mjs';
+import { until, within } from './lib/wait.mjs';
 
 const recipe = recipes[0];
 const needs = [() => missingBrowser('chromium'), () => recipe.missing()];
@@ -82,14 +83,16 @@ function page() {
 
 // The application: its client, its pipeline, the people who called.
 class Application {
-	static async open(t, ...flags) {
+	static async open(t) {
 		const app = new Application();
-		await t.server(...flags);
+		await t.server();
 		app.t = t;
-		app.client = await recipe.load()(`${t.sluice.url.replace('http', 'ws')}/kurento`);
-		t.defer(() => {
+		app.line = await Tap.open(Number(new URL(t.sluice.url).port));
+		app.client = await recipe.load()(app.line.url);
+		t.defer(async () => {
 			app.over = true;
 			app.client.close();
+			await app.line.close();
 		});
 		app.pipeline = await app.client.create('MediaPipeline');
 		return app;
@@ -263,6 +266,25 @@ async function switching(t) {
 	await Promise.all([v.untilDecodes(160), w.untilDecodes(160)]);
 }
 
+// The application's line to the server is cut: media goes on, and the client finds its session again, with its events.
+async function lineCut(t) {
+	const app = await Application.open(t);
+	const browser = await app.browser();
+	const [a, b] = [await app.caller(browser, 'anna', { receive: false }), await app.caller(browser, 'bert', { send: false })];
+	let ends = 0;
+	a.endpoint.on('ElementDisconnected', () => { ends++; });
+	const stopped = new Promise((done) => b.endpoint.on('MediaFlowInStateChanged', ({ state }) => state === 'NOT_FLOWING' && done()));
+	await a.endpoint.connect(b.endpoint);
+	await b.untilDecodes();
+	const back = new Promise((done) => app.client.once('reconnected', done));
+	app.line.cut();
+	await b.untilDecodes();
+	check(await within('the client to come back', back) === true, 'the client is in another session');
+	await a.endpoint.disconnect(b.endpoint);
+	await within('the end of the flow is told', stopped);
+	check(ends === 3, `${ends} times disconnected`);
+}
+
 export const rows = [
 	helloWorld('kurento-hello-world', {}),
 	helloWorld('kurento-hello-world-that-the-server-offers', { asked: true }),
@@ -270,4 +292,5 @@ export const rows = [
 	{ name: 'kurento-one-to-one', needs, run: oneToOne },
 	{ name: 'kurento-group-call', needs, run: groupCall },
 	{ name: 'kurento-source-switching', needs, run: switching },
+	{ name: 'kurento-line-cut-in-a-call', needs, run: lineCut },
 ];
