@@ -92,12 +92,10 @@ static int hex_digit(char c)
 /* \u0000 to \u007f: nothing in these files needs others, which may stand there as they are. */
 static int short_escape(const char *p)
 {
-	int high = hex_digit(p[2]);
+	int high = p[0] == '0' && p[1] == '0' ? hex_digit(p[2]) : -1;
 	int low = high < 0 ? -1 : hex_digit(p[3]);
 
-	return p[0] == '0' && p[1] == '0' && high >= 0 && high < 8 && low >= 0 && high + low > 0
-		       ? high * 16 + low
-		       : -1;
+	return low >= 0 && high < 8 && high + low > 0 ? high * 16 + low : -1;
 }
 
 /* Undoes the escape behind a backslash at p; *used: characters of it. False: it is none. */
