@@ -134,7 +134,7 @@ static const struct key keys[] = {
 	{"kurento.ice_tcp", SWITCH, AT(kurento.ice_tcp), 0, 0, "", "true",
 	 "TCP candidates of endpoints"},
 	{"kurento.min_port", NUMBER, AT(kurento.min_port), 1, 65535, "", "1024",
-	 "lowest port of sockets that belong to one endpoint"},
+	 "lowest port of RtpEndpoints, which have a pair each"},
 	{"kurento.max_port", NUMBER, AT(kurento.max_port), 1, 65535, "", "65535", "highest one"},
 	{"kurento.rtp_any_address", SWITCH, AT(kurento.rtp_any_address), 0, 0, "", "false",
 	 "plain RTP of a peer behind NAT (a=direction:active) may come from elsewhere than the "

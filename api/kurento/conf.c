@@ -170,6 +170,15 @@ static int read_discovered(struct conf *k, const struct row *row, const struct p
 	return SL_OK;
 }
 
+/* Where a firewall lets Kurento's media through: ours goes there, too. */
+static int read_min_port(struct conf *k, const struct row *row, const struct place *at,
+			 const char *value)
+{
+	int err = set(k, row->key, at, value);
+
+	return err ? err : set(k, "media.port", at, value);
+}
+
 static int read_port(struct conf *k, const struct row *row, const struct place *at,
 		     const char *value)
 {
@@ -253,7 +262,7 @@ static const struct row file_rows[] = {
 	{WS "registrar.address", NULL, NULL, "the server connects to nobody of its own accord"},
 	{WS "registrar.localAddress", NULL, NULL,
 	 "the server connects to nobody of its own accord"},
-	{CLASS("BaseRtpEndpoint") "minPort", "kurento.min_port", NULL, NULL},
+	{CLASS("BaseRtpEndpoint") "minPort", "kurento.min_port", read_min_port, NULL},
 	{CLASS("BaseRtpEndpoint") "maxPort", "kurento.max_port", NULL, NULL},
 	{CLASS("BaseRtpEndpoint") "mtu", "kurento.mtu", NULL, NULL},
 	{CLASS("MediaElement") "encoderBitrate", "kurento.encoder_bps", NULL, NULL},
@@ -290,7 +299,7 @@ static const struct row file_rows[] = {
 /* Of the Docker image, and of the command line that we have not. An empty one is as good as none.
  */
 static const struct row env_rows[] = {
-	{"KMS_MIN_PORT", "kurento.min_port", NULL, NULL},
+	{"KMS_MIN_PORT", "kurento.min_port", read_min_port, NULL},
 	{"KMS_MAX_PORT", "kurento.max_port", NULL, NULL},
 	{"KMS_MTU", "kurento.mtu", NULL, NULL},
 	{"KMS_STUN_IP", "kurento.stun", NULL, NULL},

@@ -22,6 +22,7 @@ static const struct {
 	{NUMBER, AT(http.port)},
 	{TEXT, AT(http.cert)},
 	{TEXT, AT(http.key)},
+	{NUMBER, AT(media.port)},
 	{TEXT, AT(kurento.path)},
 	{SWITCH, AT(kurento.cache)},
 	{TIME, AT(kurento.gc_us)},
@@ -247,7 +248,7 @@ TEST(the_main_file_sets_what_it_says)
 		 "http.port=8433 http.cert=/c.pem http.key=/c.pem"},
 		/* a module's settings may stand here, too */
 		{"{\"modules\":{\"kurento\":{\"BaseRtpEndpoint\":{\"minPort\":\"40000\"}}}}",
-		 "kurento.min_port=40000"},
+		 "media.port=40000 kurento.min_port=40000"},
 	};
 
 	make_dirs();
@@ -411,7 +412,7 @@ TEST(the_modules_files_set_what_they_say)
 		const char *name, *text, *want;
 	} cases[] = {
 		{"BaseRtpEndpoint.conf.ini", "minPort=40000\nmaxPort=50000\nmtu=1400\n",
-		 "kurento.min_port=40000 kurento.max_port=50000 kurento.mtu=1400"},
+		 "media.port=40000 kurento.min_port=40000 kurento.max_port=50000 kurento.mtu=1400"},
 		{"MediaElement.conf.ini",
 		 "encoderBitrate=1\nminEncoderBitrate=2\nmaxEncoderBitrate=3\n",
 		 "kurento.encoder_bps=1 kurento.min_encoder_bps=2 kurento.max_encoder_bps=3"},
@@ -468,9 +469,9 @@ TEST(modules_may_be_elsewhere)
 	write_file("modules/kurento/BaseRtpEndpoint.conf.ini", "mtu=1000\nminPort=2000\n");
 	write_file("other/kurento/BaseRtpEndpoint.conf.ini", "mtu=1100\n");
 	CHECK_EQ(load(NULL, NULL), SL_OK);
-	CHECK_STR(changed(), "kurento.min_port=2000 kurento.mtu=1000");
+	CHECK_STR(changed(), "media.port=2000 kurento.min_port=2000 kurento.mtu=1000");
 	CHECK_EQ(load(NULL, env), SL_OK);
-	CHECK_STR(changed(), "kurento.min_port=2000 kurento.mtu=1100");
+	CHECK_STR(changed(), "media.port=2000 kurento.min_port=2000 kurento.mtu=1100");
 	CHECK_EQ(load(flag, NULL), SL_OK);
 	CHECK_STR(changed(), "kurento.mtu=1100");
 }
@@ -540,8 +541,10 @@ TEST(the_environment_of_the_image_is_above_the_files_and_below_ours)
 	write_file("modules/kurento/BaseRtpEndpoint.conf.ini",
 		   "minPort=40000\nmaxPort=55000\nmtu=1300\n");
 	CHECK_EQ(load("--kurento.mtu=1350", env), SL_OK);
-	CHECK_STR(changed(), "kurento.stun=192.0.2.9 kurento.ice_tcp=0 kurento.min_port=50000 "
-			     "kurento.max_port=60000 kurento.mtu=1350");
+	CHECK_STR(
+		changed(),
+		"media.port=50000 kurento.stun=192.0.2.9 kurento.ice_tcp=0 kurento.min_port=50000 "
+		"kurento.max_port=60000 kurento.mtu=1350");
 }
 
 TEST(the_environment_may_be_wrong_or_without_meaning)
