@@ -7,6 +7,7 @@
 
 enum {
 	CHUNK = 32768, /* a longer message goes out in fragments of this size */
+	FRAMES = 32,   /* most of them at a time */
 	RATE = 50,
 	BURST = 100, /* messages a second */
 	CLOSE_NORMAL = 1000,
@@ -41,6 +42,7 @@ struct api_ws {
 	uint32_t rate, burst;
 	int64_t rated_us;
 	bool open, ping_due;
+	bool held; /* the peer is not read until it reads */
 	bool closing; /* close_code is to be sent */
 	bool ended;   /* a close was sent or came: nothing more goes out */
 	int close_code, peer_code;
@@ -113,6 +115,8 @@ void api_ws_close(struct api_ws *ws, int code, const char *reason)
 	if (ws->closing || ws->ended)
 		return;
 	ws->closing = true;
+	if (ws->held && ws->conn->wsi)
+		lws_rx_flow_control(ws->conn->wsi, 1);
 	ws->close_code = code;
 	(void)sl_fmt(ws->reason, sizeof(ws->reason), "%s", reason ? reason : "");
 	api_conn_deadline(ws->conn, api_now_us(ws->conn->api) + CLOSE_WAIT_US);
@@ -175,6 +179,30 @@ static int write_frame(struct api_ws *ws)
 	return 0;
 }
 
+static int write_frames(struct api_ws *ws)
+{
+	int n = 0, rc;
+
+	do
+		rc = write_frame(ws);
+	while (rc == 0 && ++n < FRAMES && !sl_list_empty(&ws->queue) &&
+	       !lws_send_pipe_choked(ws->conn->wsi));
+	return rc;
+}
+
+/* Each request of an application is answered, and it may ask for ten thousand things at once: it is
+ * read no faster than it reads. */
+static void hold(struct api_ws *ws)
+{
+	bool much = ws->queued_count > API_WS_QUEUE_MAX / 2 ||
+		    ws->queued_bytes > API_WS_MESSAGE_MAX / 2;
+
+	if (!ws->ops->kurento || much == ws->held || ws->closing || ws->ended)
+		return;
+	ws->held = much;
+	lws_rx_flow_control(ws->conn->wsi, !much);
+}
+
 static int write_ping(struct api_ws *ws)
 {
 	/* One byte: the library tells of no pong that is empty. */
@@ -214,11 +242,13 @@ static int on_writable(struct api_ws *ws)
 	if (ws->ping_due)
 		rc = write_ping(ws);
 	else if (wrote)
-		rc = write_frame(ws);
+		rc = write_frames(ws);
 	else if (ws->ops->drained)
 		ws->ops->drained(ws);
 	if (rc == 0 && (wrote || !sl_list_empty(&ws->queue) || ws->closing))
 		want_write(ws);
+	if (rc == 0)
+		hold(ws);
 	return rc;
 }
 
@@ -275,6 +305,7 @@ static void on_message(struct api_ws *ws)
 		fail(ws, CLOSE_UTF8, "a text message that is not UTF-8");
 	else
 		ws->ops->text(ws, text, len);
+	hold(ws);
 	sl_free(text);
 }
 

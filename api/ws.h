@@ -25,7 +25,8 @@ struct api_ws_ops {
 	 * May keep something by api_ws_set_data(). closed() is called in any case once this has returned NULL. */
 	const char *(*accept)(struct api_ws *ws, const struct api_request *req, int *status);
 	/* For clients that were written for Kurento: binary messages are text as well, the token may also come as
-	 * ?token=, and an upgrade without a key, which is how its health is asked for, gets 500. */
+	 * ?token=, and an upgrade without a key, which is how its health is asked for, gets 500. While half of the
+	 * queue out is taken nothing is read. */
 	bool kurento;
 };
 

@@ -161,7 +161,33 @@ TEST(what_is_too_deep_is_answered_and_what_is_too_long_ends_the_connection)
 	closes_with(&w, 1009);
 }
 
-TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
+/* Ten thousand objects may be asked for in one breath. */
+TEST(who_asks_for_much_at_once_is_read_no_faster_than_it_reads)
+{
+	const struct kms_session *s;
+	struct wsclient w;
+	char text[256];
+
+	RIG();
+	KURENTO();
+	w = ws_open("/kurento", "");
+	(void)sl_fmt(text, sizeof(text), DESCRIBE, 0);
+	ws_text(&w, text);
+	(void)ws_message(&w);
+	STOP_AFTER_OOM();
+	s = SL_LIST_AT(kms->rpc->all.next, struct kms_session, in_all);
+	for (int i = 1; i <= 5000; i++) {
+		(void)sl_fmt(text, sizeof(text), DESCRIBE, i);
+		ws_text(&w, text);
+	}
+	for (int i = 1; i <= 5000; i++) {
+		(void)sl_fmt(text, sizeof(text), "{\"id\":%d,", i);
+		CHECK(strncmp(ws_message(&w), text, strlen(text)) == 0);
+	}
+	CHECK(s->peer);
+}
+
+TEST(t51_a_client_that_does_not_read_its_events_is_cut_and_its_session_stays)
 {
 	char text[256], session[37] = "";
 	const struct kms_session *s;
@@ -171,28 +197,20 @@ TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
 	RIG();
 	KURENTO();
 	w = ws_open("/kurento", "");
-	(void)sl_fmt(text, sizeof(text), DESCRIBE, 0);
-	ws_text(&w, text);
+	ws_text(&w, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\",\"params\":{\"object\":"
+		    "\"manager_ServerManager\",\"type\":\"Error\"}}");
 	message = ws_message(&w);
 	STOP_AFTER_OOM();
 	CHECK(strstr(message, "\"sessionId\":\""));
-	(void)sl_fmt(session, sizeof(session), "%s", strstr(message, "\"sessionId\":\"") + 13);
-	CHECK(kms_session_by_id(kms, sl_str(session, 36)));
-	for (int i = 1; i < 3000 && kms_session_by_id(kms, sl_str(session, 36))->peer; i++) {
-		(void)sl_fmt(text, sizeof(text),
-			     "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"invoke\",\"params\":{\"object\":"
-			     "\"manager_ServerManager\",\"operation\":\"getKmd\",\"operationParams\":"
-			     "{\"moduleName\":\"core\"}}}",
-			     i);
-		client_send(w.c, "", 0);
-		ws_text(&w, text);
-		uv_run(&rig.loop, UV_RUN_NOWAIT);
-	}
+	(void)sl_fmt(session, sizeof(session), "%.36s", strstr(message, "\"sessionId\":\"") + 13);
+	s = kms_session_by_id(kms, sl_str(session, 36));
+	CHECK(s && s->peer);
+	for (int i = 0; i < 2 * API_WS_QUEUE_MAX; i++)
+		kms_event_error(kms->manager, "X", i, "nobody reads this");
 	closes_with(&w, 1013);
 	client_close(w.c);
-	s = kms_session_by_id(kms, sl_str(session, 36));
-	CHECK(s && !sl_list_empty(&kms->rpc->all));
 	RIG_UNTIL(!s->peer);
+	CHECK(kms_session_by_id(kms, sl_str(session, 36)) == s);
 	w = ws_open("/kurento", "");
 	(void)sl_fmt(text, sizeof(text),
 		     "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"connect\",\"params\":{\"sessionId\":\"%.36s\"}}", session);
@@ -201,6 +219,27 @@ TEST(t51_a_client_that_never_reads_is_cut_and_its_session_stays)
 	STOP_AFTER_OOM();
 	CHECK(strstr(message, kms->server_id));
 	CHECK(s->peer);
+}
+
+TEST(who_asks_and_does_not_read_waits_until_its_silence_is_noticed)
+{
+	static const char kmd[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"invoke\",\"params\":{\"object\":\"manager_ServerManager\","
+		"\"operation\":\"getKmd\",\"operationParams\":{\"moduleName\":\"core\"}}}";
+	char text[256];
+	struct wsclient w;
+
+	RIG();
+	KURENTO();
+	rig.api->ws_ping_us = 20 * SL_MS;
+	rig.api->ws_silence_us = 60 * SL_MS;
+	w = ws_open("/kurento", "");
+	for (int i = 0; i < 500; i++) {
+		(void)sl_fmt(text, sizeof(text), kmd, i);
+		ws_send(&w, WS_FIN | WS_TEXT, text, strlen(text));
+	}
+	RIG_UNTIL(sl_list_empty(&rig.api->conns));
+	closes_with(&w, 0);
 }
 
 TEST(a_server_that_ends_says_so_to_its_connections)
