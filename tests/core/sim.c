@@ -129,6 +129,7 @@ struct sim_dgram {
 	uint64_t serial;
 	bool to_server;
 	unsigned loop;
+	unsigned sock; /* as in struct sim_way */
 	struct sl_addr from, to;
 	size_t len;
 	uint8_t data[SIM_DGRAM];
@@ -241,9 +242,30 @@ void sim_up(void *arg, const struct sl_path *path, const uint8_t *data, size_t l
 	struct sim_dgram head = {
 		.to_server = true, .loop = sp->loop, .from = sp->addr, .to = path->remote};
 
+	struct sim_way way = {.from = sp->addr, .len = len};
+
 	if (sl_addr_eq(&path->remote, &(struct sl_addr){0}))
 		return;
-	send_over(sp, &sp->up, &head, data, len);
+	CHECK(len <= sizeof(way.data));
+	memcpy(way.data, data, len);
+	if (!sim_net_up(sp, &way, &path->remote))
+		return;
+	head.sock = way.sock;
+	head.from = way.from;
+	send_over(sp, &sp->up, &head, way.data, way.len);
+}
+
+void sim_to_engine(struct sim *s, unsigned loop, unsigned sock, const struct sl_addr *from,
+		   const uint8_t *data, size_t len)
+{
+	struct sim_dgram head = {.to_server = true,
+				 .loop = loop,
+				 .sock = sock,
+				 .from = *from,
+				 .to = sim_server(loop),
+				 .at_us = s->now_us + 5 * SL_MS};
+
+	put(s, &head, data, len);
 }
 
 void sim_inject(struct sim *s, unsigned loop, const struct sl_addr *from, const void *data,
@@ -258,7 +280,7 @@ void sim_inject(struct sim *s, unsigned loop, const struct sl_addr *from, const 
 	put(s, &head, data, len);
 }
 
-static struct sim_peer *by_addr(struct sim *s, const struct sl_addr *a)
+struct sim_peer *sim_by_addr(struct sim *s, const struct sl_addr *a)
 {
 	for (unsigned i = s->peer_count; i-- > 0;)
 		if (s->peers[i]->p && sl_addr_eq(&s->peers[i]->addr, a))
@@ -268,23 +290,32 @@ static struct sim_peer *by_addr(struct sim *s, const struct sl_addr *a)
 
 /* ---- what engines ask for ---- */
 
-static unsigned loop_of(void *arg)
+unsigned sim_loop_of(void *engine)
 {
-	return (unsigned)((struct sl_engine *)arg - sim.engines);
+	return (unsigned)((struct sl_engine *)engine - sim.engines);
+}
+
+void sim_down(struct sim_peer *sp, const struct sl_addr *from, const struct sl_run *run,
+	      const struct iovec *pkt)
+{
+	struct sim_dgram head = {.loop = sp->loop, .from = *from, .to = sp->addr};
+
+	sp->longest = SL_MAX(sp->longest, pkt->iov_len);
+	sp->unmarked += run->tos != sp->sim->conf.dscp << 2;
+	check_index(sp, pkt->iov_base, pkt->iov_len);
+	send_over(sp, &sp->down, &head, pkt->iov_base, pkt->iov_len);
 }
 
 static void send_one(struct sim *s, unsigned loop, const struct sl_run *run,
 		     const struct iovec *pkt)
 {
-	const struct sl_addr *to = &run->path->remote;
-	struct sim_dgram head = {.loop = loop, .from = sim_server(loop), .to = *to};
-	struct sim_peer *sp = by_addr(s, to);
+	struct sl_addr from = sim_server(loop);
+	struct sim_peer *sp = sim_by_addr(s, &run->path->remote);
 
-	if (sp) {
-		sp->longest = SL_MAX(sp->longest, pkt->iov_len);
-		sp->unmarked += run->tos != s->conf.dscp << 2;
-		check_index(sp, pkt->iov_base, pkt->iov_len);
-		send_over(sp, &sp->down, &head, pkt->iov_base, pkt->iov_len);
+	if (sim_net_send(s, loop, run, pkt))
+		return;
+	if (sp && !s->conf.relayed && !s->conf.tcp) {
+		sim_down(sp, &from, run, pkt);
 	} else {
 		s->stray_packets++;
 		s->stray_bytes += pkt->iov_len;
@@ -313,7 +344,7 @@ static void io_send(void *arg, struct sl_run *runs, int n)
 		check_run(&runs[i]);
 		s->runs += runs[i].count > 1;
 		for (int k = 0; k < runs[i].count; k++)
-			send_one(s, loop_of(arg), &runs[i], &runs[i].pkts[k]);
+			send_one(s, sim_loop_of(arg), &runs[i], &runs[i].pkts[k]);
 		runs[i].refused = runs[i].count > 1 && s->refuse_runs;
 	}
 }
@@ -331,12 +362,12 @@ static bool io_handshake(void *arg, struct sl_hs *hs)
 
 static struct sl_relay_msg *io_relay_slot(void *arg, unsigned loop, uint32_t reserve)
 {
-	return loop < sim.conf.loops ? sl_ring_slot(&sim.rings[loop_of(arg)][loop], reserve) : NULL;
+	return loop < sim.conf.loops ? sl_ring_slot(&sim.rings[sim_loop_of(arg)][loop], reserve) : NULL;
 }
 
 static void io_relay_push(void *arg, unsigned loop)
 {
-	sl_ring_push(&sim.rings[loop_of(arg)][loop]);
+	sl_ring_push(&sim.rings[sim_loop_of(arg)][loop]);
 }
 
 static bool io_event(void *arg, const struct sl_core_event *ev)
@@ -378,8 +409,13 @@ static int init_engine(struct sim *s, unsigned loop)
 				  .handshake = io_handshake,
 				  .relay_slot = io_relay_slot,
 				  .relay_push = io_relay_push,
-				  .event = io_event};
+				  .event = io_event,
+				  .sock_open = sim_sock_open,
+				  .stream_open = sim_stream_open,
+				  .sock_give = sim_sock_give,
+				  .sock_close = sim_sock_close};
 
+	ec.tcp = s->conf.tcp;
 	ec.locals[0] = (struct sl_ice_cand){.addr = sim_server(loop),
 					    .type = SL_ICE_HOST,
 					    .foundation = "1",
@@ -452,6 +488,7 @@ void sim_check_empty(const struct sim *s)
 {
 	for (unsigned i = 0; i < s->conf.loops; i++)
 		engine_check_empty(&s->engines[i]);
+	CHECK_EQ(sim_socks(s) + sim_allocs(s), 0);
 }
 
 /* ---- running ---- */
@@ -505,12 +542,24 @@ static void deliver_to_engine(struct sim *s, unsigned loop)
 
 	while (n < BATCH && s->heap_count && s->heap[0]->at_us <= s->now_us &&
 	       s->heap[0]->to_server && s->heap[0]->loop == loop) {
+		const struct sim_sock *k;
+
 		d[n] = heap_pop(s);
 		in[n] = (struct sl_in){.path = {.remote = d[n]->from},
 				       .data = d[n]->data,
 				       .len = d[n]->len,
 				       .rx_us = d[n]->at_us};
-		n++;
+		k = d[n]->sock ? &s->socks[d[n]->sock - 1] : NULL;
+		if (k) {
+			in[n].path.sock = k->number;
+			in[n].owner = k->owner;
+		}
+		if (k && !k->used)
+			free(d[n]);
+		else
+			n++;
+		if (k)
+			break; /* it may change owners */
 	}
 	sl_engine_recv(&s->engines[loop], in, n, s->now_us);
 	end_wake(s, loop);
@@ -526,7 +575,7 @@ void sim_refresh(struct sim_peer *sp)
 static void deliver_to_peer(struct sim *s)
 {
 	struct sim_dgram *d = heap_pop(s);
-	struct sim_peer *sp = by_addr(s, &d->to);
+	struct sim_peer *sp = sim_by_addr(s, &d->to);
 	struct sl_path path = {.remote = d->from};
 
 	if (sp) {

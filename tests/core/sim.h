@@ -12,6 +12,7 @@
 #include "tests/core/peer.h"
 #include "tests/test.h"
 
+enum { SIM_SOCKS = 64, SIM_ALLOCS = 8, SIM_CHANNELS = 8 };
 enum { SIM_LOOPS = 4, SIM_PEERS = 512, SIM_EVENTS = 4096, SIM_DGRAM = 1600 };
 
 struct sim_link {
@@ -34,9 +35,20 @@ struct sim_conf {
 	int64_t ice_timeout_us;				      /* 0: 15 s */
 	uint32_t max_video_bps;
 	bool watch;  /* every transport */
+	bool full;   /* the server checks, too */
+	bool tcp;    /* peers are there by TCP only: they connect, or wait for it where `full` */
+	bool relayed; /* peers are there by a relay only */
 	uint8_t dscp;
 	uint16_t mtu; /* likewise */
 	bool no_gso; /* each datagram leaves alone, unpadded */
+};
+
+/* A peer's datagram on its way to the server, as the server will see it. */
+struct sim_way {
+	unsigned sock; /* index of a socket of one transport + 1; 0: the loop's own */
+	struct sl_addr from;
+	size_t len;
+	uint8_t data[SIM_DGRAM];
 };
 
 struct sim;
@@ -51,6 +63,7 @@ struct sim_peer {
 	struct peer_conf peer_conf;
 	struct sl_transport_conf *conf; /* owned until opened */
 	bool lite, opened;
+	unsigned conn; /* its connection: index of a socket + 1; 0: there is none */
 	const struct sl_cert *server_cert; /* that the engine shows it; NULL: sim_cert() */
 	bool other_fingerprint; /* signals a digest that is not its certificate's */
 	uint64_t transport;
@@ -61,6 +74,26 @@ struct sim_peer {
 	struct sim_seen *seen; /* T11 */
 	uint32_t srtcp_top;
 	bool srtcp_started;
+};
+
+/* A socket of one transport, or a connection. */
+struct sim_sock {
+	bool used, stream;
+	unsigned loop;
+	uint32_t number;
+	uint64_t owner;
+	struct sl_addr local, remote;
+};
+
+/* A STUN and TURN server that asks nobody who he is. */
+struct sim_turn {
+	bool silent;
+	unsigned refreshed, bound, relayed; /* requests; datagrams to peers */
+	struct sim_alloc {
+		bool used;
+		unsigned sock; /* of the client */
+		struct sl_addr relayed, channels[SIM_CHANNELS];
+	} allocs[SIM_ALLOCS];
 };
 
 struct sim_event {
@@ -89,6 +122,8 @@ struct sim {
 	unsigned peer_count;
 	struct sim_event events[SIM_EVENTS];
 	unsigned event_count;
+	struct sim_sock socks[SIM_SOCKS];
+	struct sim_turn turn;
 	bool no_events;			     /* the ring to the control thread is full */
 	bool refuse_runs;		     /* as a route without GSO does; each still arrives */
 	uint64_t runs;			     /* of more than one datagram */
@@ -156,7 +191,28 @@ struct sl_subscriber *sim_subscriber(const struct peer_sink *sink);
 void sim_check_empty(const struct sim *s);
 const struct sl_cert *sim_cert(void);
 
-/* ---- between sim.c and sim_peer.c ---- */
+struct sl_addr sim_turn_addr(void);
+unsigned sim_allocs(const struct sim *s); /* how many there are */
+unsigned sim_socks(const struct sim *s);
+
+/* ---- sim_net.c: what is not a socket of the loop ---- */
+int sim_sock_open(void *arg, uint64_t transport, const struct sl_addr *bind, struct sl_addr *local);
+int sim_stream_open(void *arg, uint64_t transport, const struct sl_stream_to *to,
+		    struct sl_addr *local);
+void sim_sock_give(void *arg, uint32_t sock, uint64_t transport);
+void sim_sock_close(void *arg, uint32_t sock);
+/* From an engine, by such a socket or to the STUN server. False: it is neither. */
+bool sim_net_send(struct sim *s, unsigned loop, const struct sl_run *run, const struct iovec *pkt);
+/* From a peer: changes *way to what the server will see. False: it gets nowhere. */
+bool sim_net_up(struct sim_peer *sp, struct sim_way *way, const struct sl_addr *to);
+
+/* ---- between sim.c, sim_net.c and sim_peer.c ---- */
+struct sim_peer *sim_by_addr(struct sim *s, const struct sl_addr *a);
+unsigned sim_loop_of(void *engine);
+void sim_down(struct sim_peer *sp, const struct sl_addr *from, const struct sl_run *run,
+	      const struct iovec *pkt);
+void sim_to_engine(struct sim *s, unsigned loop, unsigned sock, const struct sl_addr *from,
+		   const uint8_t *data, size_t len);
 void sim_up(void *arg, const struct sl_path *path, const uint8_t *data, size_t len);
 void sim_refresh(struct sim_peer *sp);
 #endif

@@ -40,7 +40,7 @@ struct sim_peer *sim_peer(struct sim *s, unsigned loop)
 	sp->sim = s;
 	sp->loop = loop;
 	sp->number = s->peer_count;
-	sp->lite = true;
+	sp->lite = !s->conf.full;
 	sp->due_us = SL_NEVER;
 	sp->addr = public_addr(s);
 	sp->up = sp->down = (struct sim_link){.delay_us = 20 * SL_MS, .reorder_us = 15 * SL_MS};
@@ -231,7 +231,11 @@ static void fill_conf(struct sim_peer *sp)
 	sl_fmt(c->pwd, sizeof(c->pwd), "%s", creds->pwd);
 	if (!sp->lite) {
 		c->cands[0] = (struct sl_core_cand){
-			.addr = sp->addr, .type = "host", .foundation = "1", .priority = 1000};
+			.addr = sp->addr,
+			.type = "host",
+			.foundation = "1",
+			.priority = 1000,
+			.tcp = sp->sim->conf.tcp ? SL_CAND_TCP_PASSIVE : SL_CAND_UDP};
 		c->cand_count = 1;
 	}
 	if (c->offering && !sp->opened) {

@@ -19,6 +19,7 @@ static inline void engine_check_empty(const struct sl_engine *e)
 	CHECK_EQ(e->by_path.count, 0);
 	CHECK_EQ(e->by_tid.count, 0);
 	CHECK_EQ(e->by_publisher.count, 0);
+	CHECK_EQ(e->by_relay.count, 0);
 	CHECK_EQ(e->wheel.armed, 0);
 	CHECK_EQ(e->transport_count, 0);
 	CHECK(sl_list_empty(&e->hs_list) && sl_list_empty(&e->dead));
