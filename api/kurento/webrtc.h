@@ -83,6 +83,8 @@ void kms_webrtc_server_failed(struct kms_webrtc *w, const char *why);
 
 /* ---- webrtc_ice.c ---- */
 void kms_webrtc_gather(struct kms_object *o, struct kms_call *call);
+/* The job of gatherCandidates, when the transport is there or none is to be had; ends it. */
+void kms_webrtc_gather_now(struct kms_job *job);
 void kms_webrtc_add_candidate(struct kms_object *o, struct kms_call *call);
 /* Does what was put off: hands over stored candidates, begins to gather. */
 void kms_webrtc_idle(struct kms_endpoint *ep);

@@ -244,20 +244,10 @@ static void add_external(const struct kms_webrtc *w, struct sl_gather_conf *g)
 
 struct kms_gathering {
 	struct kms_webrtc *w;	   /* NULL: it is gone, or its transport is another */
+	struct kms_job *job;	   /* waits for core's reply; NULL: nobody does */
 	struct kms_lookup *lookup; /* of the TURN server's name; NULL: core has been asked */
 	struct sl_gather_conf conf;
 };
-
-/* Where nothing beyond the loop's own sockets can be had. */
-static void host_candidates(struct kms_webrtc *w)
-{
-	struct sl_core_cand cands[SL_CORE_LOCALS_MAX];
-	size_t n = sl_core_candidates(w->ep.e.o.kms->core, w->ep.loop, cands, SL_COUNT(cands));
-
-	for (size_t i = 0; i < n; i++)
-		kms_webrtc_found(w, &cands[i]);
-	kms_webrtc_gathered(w);
-}
 
 static void free_gathering(struct kms_gathering *g)
 {
@@ -280,21 +270,39 @@ static void forget_gathering(struct kms_webrtc *w)
 		free_gathering(g);
 }
 
+static void failed(struct kms_webrtc *w, int err)
+{
+	SL_LOG(WARN, ICE, "candidates could not be gathered", SL_KS("object", w->ep.e.o.id),
+	       SL_KS("why", sl_strerror(err)));
+	kms_event_error(&w->ep.e.o, "UNEXPECTED_ELEMENT_ERROR", KMS_ICE_GATHER_CANDIDATES_ERROR,
+			"Error gathering candidates: %s", sl_strerror(err));
+}
+
+/* The call that asked for it has waited. */
+static void end_job(struct kms_job *job, int err)
+{
+	if (!kms_job_replied(job))
+		return;
+	if (err)
+		kms_job_fail(job, KMS_ICE_GATHER_CANDIDATES_ERROR, "Error gathering candidates: %s",
+			     sl_strerror(err));
+	else
+		kms_job_done(job);
+}
+
 static void on_gather(void *arg, const struct sl_reply *r)
 {
 	struct kms_gathering *g = arg;
 	struct kms_webrtc *w = g->w;
+	struct kms_job *job = g->job;
 
 	free_gathering(g);
-	if (!w || !r->err)
-		return;
-	if (r->err == SL_EUNSUPPORTED) {
-		host_candidates(w);
-		return;
-	}
-	SL_LOG(WARN, ICE, "candidates could not be gathered", SL_KS("object", w->ep.e.o.id),
-	       SL_KS("why", sl_strerror(r->err)));
-	kms_webrtc_gathered(w);
+	if (w && r->err)
+		w->begun = w->gather = false;
+	if (job)
+		end_job(job, r->err);
+	else if (w && r->err)
+		failed(w, r->err);
 }
 
 static int ask_core(struct kms_gathering *g)
@@ -354,6 +362,24 @@ static int begin(struct kms_webrtc *w)
 	if (w->component == KMS_C_DISCONNECTED)
 		kms_webrtc_component(w, KMS_C_GATHERING);
 	return SL_OK;
+}
+
+/* Asking for a name takes as long as it takes: the call does not wait for that. */
+void kms_webrtc_gather_now(struct kms_job *job)
+{
+	struct kms_webrtc *w = kms_webrtc(&job->ep->e.o);
+	int err;
+
+	w->gather = true;
+	err = w->begun || !w->transport ? SL_OK : begin(w);
+	if (err) {
+		kms_job_fail_err(job, err, NULL);
+	} else if (w->gathering && !w->gathering->lookup && !w->gathering->job) {
+		w->gathering->job = job;
+		job->waiting++;
+	} else {
+		kms_job_done(job);
+	}
 }
 
 /* ================= the peer's ================= */
@@ -442,26 +468,11 @@ void kms_webrtc_add_candidate(struct kms_object *o, struct kms_call *call)
 
 /* ================= gatherCandidates ================= */
 
-static bool works(struct kms_endpoint *ep)
-{
-	return ep->job || ep->waiting_count > 0;
-}
-
-/* While a description is under way it waits for that; before there is one, a transport is opened
- * for it, so that the description has the candidates. Asked again, it does nothing. */
+/* A description under way comes first. Before there is one, a transport is opened for it, so that
+ * the description has the candidates. Asked again, it does nothing. */
 void kms_webrtc_gather(struct kms_object *o, struct kms_call *call)
 {
-	struct kms_webrtc *w = kms_webrtc(o);
-
-	w->gather = true;
-	if (!w->transport && !works(&w->ep)) {
-		kms_endpoint_ask(&w->ep, call, KMS_JOB_OPEN);
-		return;
-	}
-	if (w->transport && !w->begun && !w->ep.job && begin(w) != SL_OK)
-		kms_fail(call, KMS_ICE_GATHER_CANDIDATES_ERROR, "Error gathering candidates");
-	else
-		kms_done(call);
+	kms_endpoint_ask(&kms_webrtc(o)->ep, call, KMS_JOB_OPEN);
 }
 
 static void again(struct kms_timer *t)

@@ -562,7 +562,7 @@ static void on_early_open(void *arg, const struct sl_reply *r)
 		return;
 	kms_webrtc_opened(of_job(job), r);
 	if (job->type == KMS_JOB_OPEN)
-		kms_job_done(job);
+		kms_webrtc_gather_now(job);
 	else
 		offer_now(job);
 }
@@ -605,8 +605,8 @@ void kms_webrtc_open(struct kms_job *job)
 {
 	int err = plan_new(job) ? SL_OK : SL_ENOMEM;
 
-	if (!err && of_job(job)->transport) {
-		kms_job_done(job);
+	if (!err && (of_job(job)->transport || job->ep->sdp != KMS_SDP_NEW)) {
+		kms_webrtc_gather_now(job);
 		return;
 	}
 	err = err ? err : open_early(job);

@@ -311,8 +311,11 @@ TEST(gathering_while_an_offer_is_processed_waits_for_it)
 		     "\"sessionId\":\"%s\"}}",
 		     element, json(BOTH), p->session);
 	peer_say(p, sdp);
-	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'gatherCandidates'", element),
-		 0);
+	(void)sl_fmt(sdp, sizeof(sdp),
+		     "{\"jsonrpc\":\"2.0\",\"id\":901,\"method\":\"invoke\",\"params\":{"
+		     "\"object\":\"%s\",\"operation\":\"gatherCandidates\",\"sessionId\":\"%s\"}}",
+		     element, p->session);
+	peer_say(p, sdp);
 	CHECK_EQ(world.core.gathers, 0);
 	world.core.hold = false;
 	fake_core_release(&world.core);
@@ -666,7 +669,8 @@ TEST(a_turn_server_whose_name_is_unknown_is_told_of_and_the_rest_is_gathered)
 	gather_by(p, "me:secret@turn.invalid:3478");
 	until_gathering();
 	CHECK_EQ(world.core.gathered.turn_count, 0);
-	CHECK(strstr(str_at(event(p, "Error", 0), "description", NULL), "TURN server turn.invalid: "));
+	CHECK(strstr(str_at(event(p, "Error", 0), "description", NULL),
+		     "TURN server turn.invalid: "));
 }
 
 TEST(an_endpoint_may_go_while_its_turn_server_is_looked_for)
@@ -825,4 +829,26 @@ TEST(statistics_have_streams_transport_pair_and_codecs_and_say_which_limit_holds
 		"result", "value", NULL);
 	CHECK(!stats_of_type(stats, "RTCInboundRTPStreamStats"));
 	CHECK(stats_of_type(stats, "RTCOutboundRTPStreamStats"));
+}
+
+TEST(gathering_that_fails_is_an_error_and_may_be_tried_again)
+{
+	struct peer *p;
+
+	WORLD();
+	p = begin("WebRtcEndpoint");
+	subscribe(p, "IceGatheringDone");
+	CHECK_EQ(op_code(p, "processOffer", "offer", BOTH), 0);
+	world.core.fail = SL_EIO;
+	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'gatherCandidates'", element),
+		 40400);
+	for (int i = 0; i < 3; i++)
+		world_wait(0);
+	STOP_AFTER_OOM();
+	CHECK(!event(p, "IceGatheringDone", 0));
+	CHECK_EQ(world.core.gathers, 1);
+	world.core.fail = 0;
+	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'gatherCandidates'", element),
+		 0);
+	CHECK_EQ(world.core.gathers, 2);
 }
