@@ -32,30 +32,35 @@ static struct kms_element *above(struct kms_element *e, enum kms_media media)
 	return e ? source_of(e, media) : NULL;
 }
 
-/* Brent's way of finding a circle: a mark moves up to where we are after 1, 2, 4, ... steps; in a
- * circle we meet it. */
-static struct kms_element *origin_from(struct kms_element *at, enum kms_media media)
+/* The endpoint whose media comes out of an element: upwards to one, or to what was found out in
+ * this look, and noted on the way, so that a look goes each way once. What is on the way has no
+ * origin until it is found: so a circle has none. */
+static struct kms_element *origin_of(struct kms_element *e, enum kms_media media)
 {
-	const struct kms_element *mark = at;
-	uint64_t steps = 0;
-	uint64_t limit = 1;
+	struct kms_element *top = e;
+	struct kms_element *origin;
+	uint64_t look = e ? graph_of(e)->look : 0;
 
-	while (at && !kms_is_endpoint(at)) {
-		at = above(at, media);
-		if (at == mark)
-			return NULL;
-		if (++steps == limit) {
-			mark = at;
-			limit *= 2;
-			steps = 0;
-		}
+	while (top && !kms_is_endpoint(top) && top->origin_look[media] != look) {
+		top->origin_look[media] = look;
+		top->origin[media] = NULL;
+		top = above(top, media);
 	}
-	return at;
+	origin = !top || kms_is_endpoint(top) ? top : top->origin[media];
+	for (; e != top; e = above(e, media))
+		e->origin[media] = origin;
+	return origin;
+}
+
+static struct kms_element *feeder_of(struct kms_element *e, enum kms_media media)
+{
+	return origin_of(source_of(e, media), media);
 }
 
 struct kms_element *kms_graph_origin(struct kms_element *e, enum kms_media media)
 {
-	return origin_from(source_of(e, media), media);
+	graph_of(e)->look++;
+	return feeder_of(e, media);
 }
 
 /* ---- what is due ---- */
@@ -210,7 +215,7 @@ static void want(struct kms_element *e, enum sl_kind kind, unsigned unit, uint64
 static void route_endpoint(struct kms_element *e)
 {
 	for (unsigned kind = 0; kind < SL_KIND_COUNT; kind++) {
-		struct kms_element *from = kms_graph_origin(e, media_of[kind]);
+		struct kms_element *from = feeder_of(e, media_of[kind]);
 
 		for (unsigned unit = 0; unit < KMS_UNITS_MAX; unit++) {
 			uint64_t sub = e->ops->subscriber(e, kind, unit);
@@ -281,8 +286,8 @@ static void follow_flow(struct kms_element *e)
 	for (unsigned kind = 0; kind < SL_KIND_COUNT; kind++) {
 		enum kms_media media = media_of[kind];
 
-		set_in(e, media, flows(kms_graph_origin(e, media), media));
-		set_out(e, media, flows(origin_from(e, media), media));
+		set_in(e, media, flows(feeder_of(e, media), media));
+		set_out(e, media, flows(origin_of(e, media), media));
 	}
 }
 
@@ -380,6 +385,7 @@ void kms_graph_flush(struct kms_graph *g)
 	struct sl_list again;
 
 	g->turn++;
+	g->look++;
 	move(&again, &g->again);
 	move(&w.list, &g->changed);
 	while (!sl_list_empty(&w.list))

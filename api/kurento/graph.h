@@ -25,6 +25,7 @@ struct kms_graph {
 	struct sl_list changed;         /* elements, by their due */
 	struct sl_list again;           /* routes that core refused, by their in_again */
 	uint64_t turn;
+	uint64_t look;                  /* origins that were found since it began hold */
 	uint64_t again_ms;              /* until the next try; doubled by each failure */
 };
 

@@ -249,6 +249,9 @@ struct kms_element {
 	struct sl_list due;             /* in graph.c's list of what changed */
 	bool due_in, due_out;
 	uint64_t turn_in, turn_out;     /* of that list: when each was done last */
+	/* The endpoint whose media comes out of here, as of that look; graph.c */
+	struct kms_element *origin[KMS_MEDIA_COUNT];
+	uint64_t origin_look[KMS_MEDIA_COUNT];
 	int32_t encoder_bitrate, min_encoder_bitrate, max_encoder_bitrate;
 };
 enum { KMS_UNITS_MAX = 16 };            /* tracks of one kind and direction that an endpoint may have */

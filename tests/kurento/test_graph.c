@@ -406,6 +406,42 @@ TEST(circle_of_pass_throughs_feeds_nobody_and_ends)
 	CHECK_EQ(played_by(viewer, SL_VIDEO), sent_by(viewer, SL_VIDEO));
 }
 
+static size_t climbed;
+
+static struct kms_element *counted(struct kms_element *e, enum kms_media media)
+{
+	(void)media;
+	climbed++;
+	return e;
+}
+
+static const struct kms_element_ops counting_ops = {.feeds = counted};
+
+TEST(long_line_is_followed_once_and_not_from_each_of_its_elements)
+{
+	enum { LINE = 500 };
+	struct kms_object *a, *b, *at;
+
+	start(15);
+	TRY(make_station(&a));
+	at = a;
+	for (int i = 0; i < LINE; i++) {
+		struct kms_object *pass;
+
+		TRY(make_pass(&pass));
+		elem(pass)->ops = &counting_ops;
+		TRY(join(at, pass, KMS_VIDEO));
+		TRY(make_station(&b));
+		TRY(join(pass, b, KMS_VIDEO));
+		at = pass;
+	}
+	climbed = 0;
+	kms_graph_changed(elem(a));
+	settle();
+	CHECK_EQ(played_by(b, SL_VIDEO), sent_by(a, SL_VIDEO));
+	CHECK(climbed < 20 * LINE);
+}
+
 TEST(dispatcher_gives_each_port_the_source_that_was_chosen_for_it)
 {
 	struct kms_object *hub, *people[3], *ports[3];
