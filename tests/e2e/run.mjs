@@ -12,8 +12,9 @@ import { rows as sessionRows } from './rows.mjs';
 import { rows as consoleRows } from './rows-console.mjs';
 import { rows as rtpRows } from './rows-rtp.mjs';
 import { rows as kurentoRows } from './rows-kurento.mjs';
+import { rows as webrtcRows } from './rows-kurento-webrtc.mjs';
 
-const rows = [...sessionRows, ...consoleRows, ...rtpRows, ...kurentoRows];
+const rows = [...sessionRows, ...consoleRows, ...rtpRows, ...kurentoRows, ...webrtcRows];
 
 const here = dirname(fileURLToPath(import.meta.url));
 
