@@ -58,14 +58,23 @@ static const struct sl_track_codec *find_codec(const struct sl_subscriber *s,
 }
 
 /* A packet that may go again under its own index goes as it was (T11): padding is only for those
- * that RTX repeats, or nothing does. And only for peers whose congestion control counts it, and
- * whom packets may have any length that comes. */
+ * that RTX repeats, or nothing does. And only for peers whose congestion control counts it, or who
+ * have none: pictures by plain RTP. */
 static uint8_t pad_max(const struct sl_subscriber *s, const struct sl_track_codec *c)
 {
 	bool same_again = c->nack && !(c->rtx_pt && s->conf.rtx_ssrc);
-	bool counts = s->conf.exts.id[SL_EXT_TWCC] || s->conf.exts.id[SL_EXT_ABS_SEND_TIME];
+	bool counts = s->conf.exts.id[SL_EXT_TWCC] || s->conf.exts.id[SL_EXT_ABS_SEND_TIME] ||
+		      (s->t->plain && s->conf.kind == SL_VIDEO);
 
-	return s->t->eng->conf.gso_padding && counts && !same_again && !s->t->mtu ? SL_PAD_MAX : 0;
+	return s->t->eng->conf.gso_padding && counts && !same_again ? SL_PAD_MAX : 0;
+}
+
+/* Nor does it make a packet longer than one may be that is made here. */
+static inline uint8_t pad_room(const struct sl_transport *t, size_t len, uint8_t most)
+{
+	if (!t->mtu || len + most <= t->mtu)
+		return most;
+	return len < t->mtu ? (uint8_t)(t->mtu - len) : 0;
 }
 
 /* The same, looked up once per change. */
@@ -189,7 +198,7 @@ static inline void queue(struct sl_transport *t, struct sl_egress *slot, size_t 
 		b->held->refs++;
 	it->len = (uint16_t)(len + t->overhead);
 	it->dest = sl_egress_dest(t);
-	it->pad_max = pad_most;
+	it->pad_max = pad_room(t, it->len, pad_most);
 	it->pad = 0;
 	e->seal_ops[i] = (struct sl_srtp_op){.key = t->tx_key,
 					     .hdr = slot->hdr,
