@@ -313,13 +313,14 @@ static void form(struct sl_ice *ice, uint8_t local, const struct sl_ice_remote *
 		p->state = foundation_is_busy(ice, p) ? ICE_FROZEN : ICE_WAITING;
 }
 
+/* A relayed address is a TURN server's: the peer may well use the same one. */
 static bool is_our_ip(const struct sl_ice *ice, const struct sl_addr *addr)
 {
 	for (size_t i = 0; i < ice->local_count; i++) {
 		struct sl_addr l = sl_addr_with_port(ice->locals[i].addr, addr->port);
 
 		l.tcp = addr->tcp;
-		if (sl_addr_eq(&l, addr))
+		if (ice->locals[i].type != SL_ICE_RELAY && sl_addr_eq(&l, addr))
 			return true;
 	}
 	return false;

@@ -54,6 +54,22 @@ TEST(t07_many_sockets_do_not_make_it_more)
 	CHECK_EQ(R.requests, 100);
 }
 
+/* Both sides of a call often have the same TURN server. */
+TEST(a_peer_relayed_by_our_own_turn_server_is_checked)
+{
+	static struct rig r;
+	struct sl_ice_cand relay = {.addr = sl_addr_v4(203, 0, 113, 5, 50000),
+				    .priority = 100,
+				    .sock = 7,
+				    .type = SL_ICE_RELAY,
+				    .foundation = "r"};
+
+	TRY(rig_init(&r, false, true, false));
+	CHECK_EQ(sl_ice_add_local(&r.ice, &relay, r.now_us), SL_OK);
+	CHECK_EQ(rig_add_remote(&r, sl_addr_v4(203, 0, 113, 5, 50001), 100, 'a'), SL_OK);
+	CHECK(rig_wait(&r, SL_SEC) > 0);
+}
+
 TEST(t07_loopback_link_local_and_our_own_address_are_not_checked_on_the_peers_word)
 {
 	struct sl_ice_cand six = {
