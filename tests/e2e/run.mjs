@@ -13,8 +13,9 @@ import { rows as consoleRows } from './rows-console.mjs';
 import { rows as rtpRows } from './rows-rtp.mjs';
 import { rows as kurentoRows } from './rows-kurento.mjs';
 import { rows as webrtcRows } from './rows-kurento-webrtc.mjs';
+import { rows as turnRows } from './rows-turn.mjs';
 
-const rows = [...sessionRows, ...consoleRows, ...rtpRows, ...kurentoRows, ...webrtcRows];
+const rows = [...sessionRows, ...consoleRows, ...rtpRows, ...kurentoRows, ...webrtcRows, ...turnRows];
 
 const here = dirname(fileURLToPath(import.meta.url));
 
