@@ -5,9 +5,10 @@
 #include "core/loop_int.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include <errno.h>
 #include <stdio.h>
 
-enum { COMMANDS = 1024, NOTES = 8192, PACKETS_PER_WAKE = 256 };
+enum { COMMANDS = 1024, NOTES = 8192, PACKETS_PER_WAKE = 256, TCP_TRIES = 16 };
 
 /* ---- what the engine asks for ---- */
 
@@ -248,6 +249,27 @@ static void *loop_main(void *arg)
 
 /* ---- making and ending ---- */
 
+/* UDP, and where wanted TCP under the same number: one that the system chooses for UDP may be taken
+ * for TCP. */
+static int open_address(struct sl_loop *l, size_t i, const struct sl_addr *bind,
+			struct sl_core_why *why)
+{
+	struct sl_udp *u = &l->sockets[i].udp;
+	int err;
+
+	for (int tries = bind->port ? 1 : TCP_TRIES;; tries--) {
+		err = sl_udp_open(u, bind, l->conf.gso, l->conf.gro, why);
+		if (err || !l->conf.tcp || sl_loop_listen(l, i) == SL_OK)
+			return err;
+		if (tries == 1)
+			break;
+		sl_udp_close(u);
+	}
+	SL_LOG(WARN, LOOP, "no ICE over TCP at this address", SL_KA("address", &u->local),
+	       SL_KS("why", strerror(errno)));
+	return SL_OK;
+}
+
 static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 {
 	struct sl_engine_conf *ec = &l->conf.engine;
@@ -255,7 +277,7 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 	for (size_t k = 0; k < l->conf.bind_count; k++) {
 		size_t i = l->socket_count;
 		struct sl_socket *s = &l->sockets[i];
-		int err = sl_udp_open(&s->udp, &l->conf.binds[k], l->conf.gso, l->conf.gro, why);
+		int err = open_address(l, i, &l->conf.binds[k], why);
 
 		/* An IPv6 address that is still tentative, for one, cannot be bound yet. */
 		if (err && l->conf.found) {
@@ -275,8 +297,7 @@ static int open_sockets(struct sl_loop *l, struct sl_core_why *why)
 		sl_fmt(ec->locals[i].foundation, sizeof(ec->locals[i].foundation), "%zu", i + 1);
 		ec->gso |= s->udp.gso ? 1u << i : 0;
 		ec->allow_loopback |= sl_addr_is_loopback(&s->udp.local);
-		if (l->conf.tcp)
-			sl_loop_listen(l, i);
+		ec->tcp |= l->listeners[i].fd ? 1u << i : 0;
 	}
 	ec->local_count = l->socket_count;
 	return l->socket_count > 0 ? SL_OK : SL_EIO;

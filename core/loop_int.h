@@ -88,8 +88,8 @@ SL_MUST_USE int sl_loop_stream_open(struct sl_loop *l, uint64_t transport,
 int sl_stream_send(struct sl_socket *s, const struct sl_run *runs, int n);
 void sl_stream_free(struct sl_stream *st); /* takes NULL */
 void sl_stream_claimed(struct sl_socket *s);
-/* Where there is none, it says so in the log. */
-void sl_loop_listen(struct sl_loop *l, size_t local);
+/* Under the number of that UDP socket. SL_EIO: not to be had; errno says why. */
+SL_MUST_USE int sl_loop_listen(struct sl_loop *l, size_t local);
 void sl_loop_listeners_start(struct sl_loop *l);
 void sl_loop_listeners_close(struct sl_loop *l); /* from libuv; the descriptors with _free */
 void sl_loop_listeners_free(struct sl_loop *l);

@@ -495,7 +495,7 @@ static void listen_again(struct sl_loop *l)
 			uv_poll_start(&l->listeners[i].poll, UV_READABLE, on_accept);
 }
 
-void sl_loop_listen(struct sl_loop *l, size_t i)
+int sl_loop_listen(struct sl_loop *l, size_t i)
 {
 	const struct sl_addr *local = &l->sockets[i].udp.local;
 	struct sockaddr_storage sa;
@@ -506,14 +506,15 @@ void sl_loop_listen(struct sl_loop *l, size_t i)
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, BACKLOG) < 0) {
-		SL_LOG(WARN, LOOP, "no ICE over TCP at this address", SL_KA("address", local),
-		       SL_KS("why", strerror(errno)));
+		int e = errno;
+
 		if (fd >= 0)
 			close(fd);
-		return;
+		errno = e;
+		return SL_EIO;
 	}
 	l->listeners[i] = (struct sl_listener){.fd = fd, .loop = l};
-	l->conf.engine.tcp |= 1u << i;
+	return SL_OK;
 }
 
 void sl_loop_listeners_start(struct sl_loop *l)
