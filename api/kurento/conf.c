@@ -383,23 +383,24 @@ static int on_leaf(void *arg, const struct kms_leaf *leaf)
 	return apply(k, file_rows, SL_COUNT(file_rows), key, &at, leaf->value);
 }
 
-static int no_file(struct conf *k, const char *why)
+static int no_file(struct conf *k, const char *file, const char *why)
 {
-	(void)sl_fmt(k->e->text, sizeof(k->e->text), "%s: %s", k->file, why);
+	(void)sl_fmt(k->e->text, sizeof(k->e->text), "%s: %s", file, why);
 	return SL_EIO;
 }
 
 /* The whole file, with a NUL behind it; *text NULL: there is none. */
-static int slurp(struct conf *k, char **text)
+static int slurp(struct conf *k, const char *file, char **text)
 {
-	FILE *f = fopen(k->file, "re");
+	FILE *f = fopen(file, "re");
 	char *all;
 	size_t n;
 	bool good;
 
 	*text = NULL;
 	if (!f)
-		return errno == ENOENT || errno == ENOTDIR ? SL_OK : no_file(k, strerror(errno));
+		return errno == ENOENT || errno == ENOTDIR ? SL_OK
+							   : no_file(k, file, strerror(errno));
 	all = sl_zalloc(FILE_MAX + 1);
 	n = all ? fread(all, 1, FILE_MAX, f) : 0;
 	good = !ferror(f) && n < FILE_MAX;
@@ -409,7 +410,7 @@ static int slurp(struct conf *k, char **text)
 		return SL_OK;
 	}
 	sl_free(all);
-	return all ? no_file(k, "cannot be read, or is no text of less than a megabyte")
+	return all ? no_file(k, file, "cannot be read, or is no text of less than a megabyte")
 		   : SL_ENOMEM;
 }
 
@@ -431,10 +432,10 @@ static int read_file(struct conf *k, const char *file, const char *prefix, bool 
 
 	k->file = file;
 	k->prefix = prefix;
-	err = slurp(k, &text);
+	err = slurp(k, file, &text);
 	*there = text != NULL;
 	if (text && !json && !ends(file, ".ini"))
-		err = no_file(k, "only .json and .ini are read; write it as one of them");
+		err = no_file(k, file, "only .json and .ini are read; write it as one of them");
 	else if (text)
 		err = json ? kms_conf_json(text, on_leaf, k, &why)
 			   : kms_conf_ini(text, on_leaf, k, &why);
@@ -442,6 +443,8 @@ static int read_file(struct conf *k, const char *file, const char *prefix, bool 
 		(void)sl_fmt(k->e->text, sizeof(k->e->text), "%s:%zu: %s", file, why.line,
 			     why.text);
 	sl_free(text);
+	k->file = NULL;
+	k->prefix = NULL;
 	return err;
 }
 
@@ -524,9 +527,9 @@ static int read_all_modules(struct conf *k, const char *file, char *const *env)
 	return err;
 }
 
-static int keep_metadata(struct conf *k)
+static int keep_metadata(struct conf *k, const char *file)
 {
-	struct place at = {.key = "metadata", .file = k->file};
+	struct place at = {.key = "metadata", .file = file};
 	char *text = k->metadata ? cJSON_PrintUnformatted(k->metadata) : NULL;
 	int err = text ? set(k, "kurento.metadata", &at, text) : k->metadata ? SL_ENOMEM : SL_OK;
 
@@ -534,10 +537,11 @@ static int keep_metadata(struct conf *k)
 	return err;
 }
 
-/* One port has TLS or has not: a plain one that is asked for is kept. */
-static int keep_secure(struct conf *k)
+/* With a certificate, plain connections from elsewhere are sent away: a plain port that is asked
+ * for is kept. */
+static int keep_secure(struct conf *k, const char *file)
 {
-	struct place at = {.key = WS "secure", .file = k->file};
+	struct place at = {.key = WS "secure", .file = file};
 	char dir[SL_CONFIG_TEXT_MAX];
 	char cert[SL_CONFIG_TEXT_MAX * 2];
 	int err;
@@ -545,10 +549,13 @@ static int keep_secure(struct conf *k)
 	if (!k->secure_cert[0])
 		return SL_OK;
 	if (k->plain) {
-		note(k, &at, "one port has TLS or has not; leave websocket.port out to have it");
+		note(k, &at,
+		     "there is one port, and with a certificate it sends plain connections from "
+		     "elsewhere "
+		     "away; leave websocket.port out to have TLS");
 		return SL_OK;
 	}
-	directory_of(k->file, dir, sizeof(dir));
+	directory_of(file, dir, sizeof(dir));
 	(void)sl_fmt(cert, sizeof(cert), "%s%s%s", k->secure_cert[0] == '/' ? "" : dir,
 		     k->secure_cert[0] == '/' ? "" : "/", k->secure_cert);
 	err = set(k, "http.port", &at, k->secure_port[0] ? k->secure_port : "8433");
@@ -563,10 +570,11 @@ static int read_main_file(struct conf *k, const char *file)
 	int err = read_file(k, file, "", &there);
 
 	if (!err && !there && strcmp(file, DEFAULT_FILE) != 0)
-		err = no_file(k, "there is no such file; name another, or none: --kurento.conf=");
+		err = no_file(k, file,
+			      "there is no such file; name another, or none: --kurento.conf=");
 	if (!err)
-		err = keep_metadata(k);
-	return err ? err : keep_secure(k);
+		err = keep_metadata(k, file);
+	return err ? err : keep_secure(k, file);
 }
 
 static int read_env(struct conf *k, char *const *env)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/model.c — finds classes, methods, events and types by name. Each table is searched by
- * halves; a class's own methods and events are few, so its ancestors are asked one by one. What is
- * not found under today's names is looked for among those of older clients. */
+ * api/kurento/model.c — finds classes, methods, events and types by name. Tables are searched by
+ * halves, each class's own one after its descendants'; of events a class has a handful. What is not
+ * found under today's names is looked for among those of older clients. */
 #include "api/kurento/tables.h"
 
 static int compare(struct sl_str a, const char *z)
@@ -12,8 +12,7 @@ static int compare(struct sl_str a, const char *z)
 	return order != 0 ? order : (a.n > n) - (a.n < n);
 }
 
-/* The row of that name in a sorted table; NULL. Each row begins with a pointer, from which name()
- * gets the name. */
+/* The row of that name in a sorted table; NULL. */
 static const void *find(const void *rows, size_t n, size_t row_len, struct sl_str name,
 			const char *(*name_of)(const void *row))
 {
@@ -46,11 +45,6 @@ static const char *class_name(const void *row)
 static const char *method_name(const void *row)
 {
 	return ((const struct kms_method *)row)->name;
-}
-
-static const char *event_name(const void *row)
-{
-	return (*(const struct kms_event_type *const *)row)->name;
 }
 
 static const char *record_name(const void *row)
@@ -115,11 +109,11 @@ const struct kms_method *kms_method_find(const struct kms_class *c, struct sl_st
 
 static const struct kms_event_type *todays_event(const struct kms_class *c, struct sl_str name)
 {
-	const struct kms_event_type *const *e = NULL;
-
-	for (; c && !e; c = c->parent)
-		e = FIND(c->events, c->event_count, name, event_name);
-	return e ? *e : NULL;
+	for (; c; c = c->parent)
+		for (uint16_t i = 0; i < c->event_count; i++)
+			if (sl_str_eq(name, sl_str_z(c->events[i]->name)))
+				return c->events[i];
+	return NULL;
 }
 
 const struct kms_event_type *kms_event_find(const struct kms_class *c, struct sl_str name)

@@ -398,6 +398,33 @@ def flags_win_over_environment_over_file():
 
 
 @test
+def kurentos_own_files_lie_below_ours_and_what_means_nothing_is_told_once():
+    os.makedirs(scratch("kms/modules/kurento"))
+    path = scratch("kms/kurento.conf.json", """{ "mediaServer": { "net": { "websocket": {
+        // "port": 1,
+        "path": "elsewhere", "threads": 10 } } } }""")
+    scratch("kms/modules/kurento/SdpEndpoint.conf.json", '{"audioCodecs": [{"name": "opus/48000/2"}, {"name": "PCMU/8000"}]}')
+    s = Server("--kurento.conf=" + path, env={"KMS_UID": "1000"})
+    equal(s.ask("GET", "/kurento")[0], 404)
+    check(s.ask("GET", "/elsewhere")[0] != 404)
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+    for key in ("mediaServer.net.websocket.threads", "audioCodecs.name", "KMS_UID"):
+        equal(len([line for line in s.err.text().splitlines() if "keys=" + key in line and "why=" in line]), 1)
+    s = Server("--kurento.conf=" + path, "--kurento.path=kurento")
+    check(s.ask("GET", "/kurento")[0] != 404)
+
+
+@test
+def kurentos_own_files_end_with_status_2_and_the_mend_when_they_are_wrong():
+    path = scratch("kms.ini", "[modules.kurento.BaseRtpEndpoint]\nmtu=9000\n")
+    equal(run("--kurento.conf=" + path), (2, "", "sluice: %s:2: modules.kurento.BaseRtpEndpoint.mtu: "
+          '"9000" is not possible; use a whole number from 296 to 1500\n' % path))
+    status, _, err = run("--kurento.conf=/nowhere.json")
+    equal((status, err[:47]), (2, "sluice: /nowhere.json: there is no such file; n"))
+
+
+@test
 def t43_listens_on_loopback_only_by_default():
     s = Server(media=False)
     equal(s.ask("GET", "/healthz")[0], 200)
