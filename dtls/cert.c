@@ -11,6 +11,7 @@
 #include <mbedtls/error.h>
 #include <mbedtls/md.h>
 #include <mbedtls/pem.h>
+#include <mbedtls/platform.h>
 #include <mbedtls/rsa.h>
 #include <mbedtls/ssl.h>
 
@@ -62,6 +63,7 @@ static struct sl_cert *cert_alloc(void)
 	if (c) {
 		mbedtls_x509_crt_init(&c->chain);
 		mbedtls_pk_init(&c->key);
+		mbedtls_ecp_group_init(&c->p256);
 	}
 	return c;
 }
@@ -72,6 +74,7 @@ void sl_cert_free(struct sl_cert *cert)
 		return;
 	mbedtls_x509_crt_free(&cert->chain);
 	mbedtls_pk_free(&cert->key);
+	mbedtls_ecp_group_free(&cert->p256);
 	sl_free(cert);
 }
 
@@ -97,8 +100,65 @@ static int write_fingerprint(struct sl_cert *c)
 	return SL_OK;
 }
 
-/* The library keeps a table of multiples of the base point inside the key and fills it at the first
- * signature. Done here, once, the key is only read afterwards and threads may share it. */
+/* ---- the table of multiples of the base point ---- */
+
+void dtls_lend_table(const struct sl_cert *cert, mbedtls_ecp_group *to)
+{
+	const mbedtls_ecp_group *from = &cert->p256;
+	mbedtls_ecp_point *table;
+	int ret = 0;
+
+	if (to->id != from->id || to->T || !from->T)
+		return;
+	table = mbedtls_calloc(from->T_size, sizeof(*table));
+	for (size_t i = 0; table && i < from->T_size; i++)
+		mbedtls_ecp_point_init(&table[i]);
+	/* Their third coordinate is 1, and not stored. */
+	for (size_t i = 0; table && !ret && i < from->T_size; i++) {
+		ret = mbedtls_mpi_copy(&table[i].X, &from->T[i].X);
+		if (!ret)
+			ret = mbedtls_mpi_copy(&table[i].Y, &from->T[i].Y);
+	}
+	for (size_t i = 0; table && ret && i < from->T_size; i++)
+		mbedtls_ecp_point_free(&table[i]);
+	if (ret) {
+		mbedtls_free(table);
+		return;
+	}
+	to->T = table;
+	to->T_size = table ? from->T_size : 0;
+}
+
+void dtls_speed_up_key(const struct sl_cert *cert, mbedtls_pk_context *key)
+{
+	if (mbedtls_pk_get_type(key) != MBEDTLS_PK_ECKEY ||
+	    mbedtls_pk_ec(*key)->grp.id != MBEDTLS_ECP_DP_SECP256R1)
+		return;
+	dtls_lend_table(cert, &mbedtls_pk_ec(*key)->grp);
+	key->pk_info = mbedtls_pk_info_from_type(MBEDTLS_PK_ECDSA); /* the same in memory */
+}
+
+static int make_table(struct sl_cert *c, const struct sl_rng *rng)
+{
+	mbedtls_ecp_point any;
+	mbedtls_mpi two;
+	int ret;
+
+	mbedtls_ecp_point_init(&any);
+	mbedtls_mpi_init(&two);
+	ret = mbedtls_ecp_group_load(&c->p256, MBEDTLS_ECP_DP_SECP256R1);
+	if (!ret)
+		ret = mbedtls_mpi_lset(&two, 2);
+	if (!ret)
+		ret = mbedtls_ecp_mul(&c->p256, &any, &two, &c->p256.G, dtls_lib_rng,
+				      (void *)(uintptr_t)rng);
+	mbedtls_mpi_free(&two);
+	mbedtls_ecp_point_free(&any);
+	return ret ? SL_ENOMEM : SL_OK;
+}
+
+/* What the library fills at the first signature is filled here, once: afterwards the key is only
+ * read, and threads may share it. */
 static int warm_up(struct sl_cert *c, const struct sl_rng *rng)
 {
 	const unsigned char sum[SL_SHA256_LEN] = {0};
@@ -106,6 +166,9 @@ static int warm_up(struct sl_cert *c, const struct sl_rng *rng)
 	size_t len = 0;
 
 	/* Nothing here comes from outside any more: what fails is memory. */
+	if (make_table(c, rng))
+		return SL_ENOMEM;
+	dtls_speed_up_key(c, &c->key);
 	return mbedtls_pk_sign(&c->key, MBEDTLS_MD_SHA256, sum, sizeof(sum), sig, &len,
 			       dtls_lib_rng, (void *)(uintptr_t)rng)
 		       ? SL_ENOMEM

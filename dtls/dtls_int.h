@@ -12,8 +12,17 @@
 struct sl_cert {
 	mbedtls_x509_crt chain;
 	mbedtls_pk_context key;
+	mbedtls_ecp_group p256; /* with its table of multiples of the base point, see below */
 	char fingerprint[SL_SHA256_LEN * 3];
 };
+
+/* The library works out that table anew for each group that it loads, and loads one for each key:
+ * more than half of what making a key costs, and a third of a signature or its check. Here it
+ * is copied into a P-256 group that has none; without memory that is left to the library. */
+void dtls_lend_table(const struct sl_cert *cert, mbedtls_ecp_group *to);
+/* A key on P-256 that signs, or checks, with the table in its own group: keys of the type that PEM
+ * and certificates give are copied, without it, each time. Others stay as they are. */
+void dtls_speed_up_key(const struct sl_cert *cert, mbedtls_pk_context *key);
 
 /* An error of the library that means: no memory. */
 bool dtls_lib_nomem(int ret);

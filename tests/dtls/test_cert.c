@@ -88,6 +88,51 @@ TEST(t12_two_certificates_differ)
 	CHECK(mbedtls_pk_check_pair(&a->chain.pk, &b->key) != 0);
 }
 
+TEST(a_group_with_a_lent_table_multiplies_as_one_that_made_its_own)
+{
+	struct sl_rng rng = sl_test_rng(&rng_state, 6);
+	mbedtls_ecp_group own, lent;
+	mbedtls_ecp_point p[2];
+	mbedtls_mpi d;
+	int ret = 0;
+
+	mbedtls_ecp_group_init(&own);
+	mbedtls_ecp_group_init(&lent);
+	mbedtls_mpi_init(&d);
+	for (int i = 0; i < 2; i++)
+		mbedtls_ecp_point_init(&p[i]);
+	DEFER(mbedtls_ecp_group_free, &own);
+	DEFER(mbedtls_ecp_group_free, &lent);
+	DEFER(mbedtls_mpi_free, &d);
+	DEFER(mbedtls_ecp_point_free, &p[0]);
+	DEFER(mbedtls_ecp_point_free, &p[1]);
+	ret |= mbedtls_ecp_group_load(&own, MBEDTLS_ECP_DP_SECP256R1);
+	ret |= mbedtls_ecp_group_load(&lent, MBEDTLS_ECP_DP_SECP256R1);
+	dtls_lend_table(pair_cert(0), &lent);
+	CHECK(lent.T || sl_test_oom_fired());
+	CHECK(!lent.T == !lent.T_size && lent.T != pair_cert(0)->p256.T);
+	for (int i = 0; i < 20 && !ret; i++) {
+		ret |= mbedtls_ecp_gen_privkey(&own, &d, dtls_lib_rng, &rng);
+		ret |= mbedtls_ecp_mul(&own, &p[0], &d, &own.G, dtls_lib_rng, &rng);
+		ret |= mbedtls_ecp_mul(&lent, &p[1], &d, &lent.G, dtls_lib_rng, &rng);
+		CHECK(ret || mbedtls_ecp_point_cmp(&p[0], &p[1]) == 0);
+	}
+	TRY(ret && sl_test_oom_fired() ? SL_ENOMEM : ret);
+}
+
+TEST(tables_are_for_groups_of_their_curve_only)
+{
+	mbedtls_ecp_group g;
+
+	mbedtls_ecp_group_init(&g);
+	DEFER(mbedtls_ecp_group_free, &g);
+	dtls_lend_table(pair_cert(0), &g);
+	CHECK(!g.T);
+	TRY(mbedtls_ecp_group_load(&g, MBEDTLS_ECP_DP_SECP384R1) ? SL_ENOMEM : SL_OK);
+	dtls_lend_table(pair_cert(0), &g);
+	CHECK(!g.T);
+}
+
 TEST(own_fingerprint_reads_back_as_the_digest_of_the_certificate)
 {
 	const struct sl_cert *c = pair_cert(0);
