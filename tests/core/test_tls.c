@@ -60,8 +60,8 @@ static void serve(mbedtls_net_context *peer)
 				break;
 		}
 	if (n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
-		E.goodbyes++;
-		E.before_goodbye = E.last_len;
+		SL_STORE(&E.goodbyes, E.goodbyes + 1);
+		SL_STORE(&E.before_goodbye, E.last_len);
 	}
 	mbedtls_ssl_free(&ssl);
 }
@@ -216,8 +216,8 @@ TEST(closing_the_plain_end_sends_what_was_written_and_says_goodbye)
 	fd = open_stream("127.0.0.1");
 	put(fd, (const uint8_t *)"x", 1);
 	CHECK_EQ(get(fd, back, 1), 1);
-	CHECK_EQ(E.goodbyes, 1);
-	CHECK_EQ(E.before_goodbye, 10);
+	CHECK_EQ(SL_LOAD(&E.goodbyes), 1);
+	CHECK_EQ(SL_LOAD(&E.before_goodbye), 10);
 	close(fd);
 }
 
