@@ -2,6 +2,7 @@
 // The rows: what is joined with what, and what must come out. Each has a server of its own.
 import { missingBrowser } from './lib/browser.mjs';
 import { foreignPage } from './lib/foreign.mjs';
+import { counted, filter } from './lib/net.mjs';
 import { missingPeer } from './lib/peer.mjs';
 import { run } from './lib/process.mjs';
 import { until } from './lib/wait.mjs';
@@ -151,6 +152,16 @@ const paths = [
 			await t.peer('aiortc', 'publish');
 			await player.press('play');
 			await player.untilDecoded(100);
+		},
+	},
+	{
+		name: 'whip-and-whep-by-tcp',
+		needs: [chromium],
+		async run(t) {
+			await filter(t, 'noudp', ['meta l4proto udp counter drop']);
+			const { player } = await pair(t, 'chromium', 'chromium');
+			await player.untilDecoded(50, await player.stats('play'));
+			check(await counted('noudp') > 0, 'nothing was dropped: was TCP the only way?');
 		},
 	},
 	{
