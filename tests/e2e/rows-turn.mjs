@@ -8,7 +8,7 @@ import { Rpc } from './lib/rpc.mjs';
 import { TURN, missingTurn, startTurn } from './lib/turn.mjs';
 import { pause, until } from './lib/wait.mjs';
 
-const SERVER = '10.96.0.1';
+const SERVER = '10.96.0.1', SERVER6 = 'fd96::1';
 const chromium = () => missingBrowser('chromium');
 
 function check(holds, sentence) {
@@ -43,9 +43,11 @@ async function look() {
 
 // The server has an address that the browser does not have (it leaves out those of lo): nobody checks what is his own.
 async function apart(t) {
-	await ip('addr', 'add', `${SERVER}/32`, 'dev', 'lo');
-	t.defer(() => ip('addr', 'del', `${SERVER}/32`, 'dev', 'lo'));
-	return `--media.bind=${SERVER}`;
+	for (const address of [`${SERVER}/32`, `${SERVER6}/128`]) {
+		await ip('addr', 'add', address, 'dev', 'lo');
+		t.defer(() => ip('addr', 'del', address, 'dev', 'lo'));
+	}
+	return `--media.bind=${SERVER},${SERVER6}`;
 }
 
 async function endpoint(t, turnUrl, flags = []) {
@@ -101,13 +103,14 @@ async function call(t, e, conf = {}) {
 
 // Where the two meet: on loopback. What a relay brings comes by another way.
 const DIRECT = 'iif lo meta l4proto udp counter drop';
-const url = (query, port = TURN.port, password = TURN.password) => `${TURN.user}:${password}@${TURN.host}:${port}${query}`;
+const url = (query, port = TURN.port, password = TURN.password, host = TURN.host) => `${TURN.user}:${password}@${host}:${port}${query}`;
 
 const relays = [
 	['turn-udp', url('?transport=udp'), []],
+	['turn-ipv6', url('', TURN.port, TURN.password, `[${TURN.host6}]`), [], TURN.host6],
 	['turn-tcp', url('?transport=tcp'), [`udp sport ${TURN.port} counter drop`]],
 	['turn-tls', url('?transport=tls', TURN.tls), [`udp sport ${TURN.port} counter drop`, `tcp sport ${TURN.port} counter drop`]],
-].map(([name, turnUrl, rules]) => ({
+].map(([name, turnUrl, rules, host = TURN.host]) => ({
 	name,
 	needs: [chromium, missingTurn],
 	async run(t) {
@@ -115,7 +118,7 @@ const relays = [
 		await filter(t, 'relay', [DIRECT, ...rules]);
 		const e = await endpoint(t, turnUrl, ['--kurento.ice_tcp=false', await apart(t)]);
 		const s = await call(t, e);
-		check(s.address === TURN.host, `not through the relay: ${JSON.stringify(s)}`);
+		check(s.address === host, `not through the relay: ${JSON.stringify(s)}`);
 		const [pair] = eventsOf(e.rpc, 'NewCandidatePairSelected').slice(-1);
 		check(/ typ relay/.test(pair.candidatePair.localCandidate), `the pair that was told: ${JSON.stringify(pair)}`);
 		check(await counted('relay') > 0, 'nothing was dropped: was the relay the only way?');
