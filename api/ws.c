@@ -82,6 +82,8 @@ void api_ws_set_rate(struct api_ws *ws, uint32_t messages_per_s, uint32_t burst)
 
 /* ================= out ================= */
 
+static void next_deadline(struct api_ws *ws);
+
 static void want_write(struct api_ws *ws)
 {
 	if (ws->open && !ws->ended && ws->conn->wsi)
@@ -191,16 +193,18 @@ static int write_frames(struct api_ws *ws)
 }
 
 /* Each request of an application is answered, and it may ask for ten thousand things at once: it is
- * read no faster than it reads. */
+ * read no faster than it reads, nor than its rate allows. */
 static void hold(struct api_ws *ws)
 {
 	bool much = ws->queued_count > API_WS_QUEUE_MAX / 2 ||
-		    ws->queued_bytes > API_WS_MESSAGE_MAX / 2;
+		    ws->queued_bytes > API_WS_MESSAGE_MAX / 2 || ws->tokens_us < 0;
 
 	if (!ws->ops->kurento || much == ws->held || ws->closing || ws->ended)
 		return;
 	ws->held = much;
 	lws_rx_flow_control(ws->conn->wsi, !much);
+	if (ws->tokens_us < 0)
+		next_deadline(ws);
 }
 
 static int write_ping(struct api_ws *ws)
@@ -278,14 +282,19 @@ static int64_t full_us(const struct api_ws *ws)
 }
 
 /* A bucket of `burst` messages that fills by `rate` a second. */
-static bool too_fast(struct api_ws *ws)
+static void fill(struct api_ws *ws)
 {
 	int64_t now_us = api_now_us(ws->conn->api);
 
 	ws->tokens_us = SL_MIN(ws->tokens_us + (now_us - ws->rated_us), full_us(ws));
 	ws->rated_us = now_us;
+}
+
+static bool too_fast(struct api_ws *ws)
+{
+	fill(ws);
 	ws->tokens_us -= SL_SEC / ws->rate;
-	return ws->tokens_us < 0;
+	return ws->tokens_us < 0 && !ws->ops->kurento;
 }
 
 static void on_message(struct api_ws *ws)
@@ -298,6 +307,9 @@ static void on_message(struct api_ws *ws)
 	if (!text)
 		return;
 	text[len] = 0;
+	/* What it asks is a sign of life as well: its pong may be far behind. */
+	if (ws->ops->kurento)
+		ws->pong_us = api_now_us(ws->conn->api);
 	(void)sl_fmt(why, sizeof(why), "more than %u messages a second", ws->rate);
 	if (too_fast(ws))
 		fail(ws, CLOSE_POLICY, why);
@@ -345,9 +357,13 @@ static void on_receive(struct api_ws *ws, const void *in, size_t len)
 
 static void next_deadline(struct api_ws *ws)
 {
+	int64_t at_us = SL_MIN(ws->ping_us, ws->pong_us + ws->conn->api->ws_silence_us);
+
+	/* Read again, for a while, when a tenth of a second's messages may come. */
+	if (ws->tokens_us < 0)
+		at_us = SL_MIN(at_us, ws->rated_us - ws->tokens_us + SL_SEC / 10);
 	if (!ws->closing)
-		api_conn_deadline(ws->conn,
-				  SL_MIN(ws->ping_us, ws->pong_us + ws->conn->api->ws_silence_us));
+		api_conn_deadline(ws->conn, at_us);
 }
 
 bool api_ws_due(struct api_conn *c)
@@ -362,6 +378,8 @@ bool api_ws_due(struct api_conn *c)
 		ws->ping_us = now_us + c->api->ws_ping_us;
 		want_write(ws);
 	}
+	fill(ws);
+	hold(ws);
 	next_deadline(ws);
 	return true;
 }

@@ -26,7 +26,7 @@ struct api_ws_ops {
 	const char *(*accept)(struct api_ws *ws, const struct api_request *req, int *status);
 	/* For clients that were written for Kurento: binary messages are text as well, the token may also come as
 	 * ?token=, and an upgrade without a key, which is how its health is asked for, gets 500. While half of the
-	 * queue out is taken nothing is read. */
+	 * queue out is taken, or messages come too fast, nothing is read. */
 	bool kurento;
 };
 

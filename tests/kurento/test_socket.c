@@ -144,6 +144,22 @@ TEST(a_client_in_a_hurry_is_served)
 		CHECK_STR(ws_message(&w), PONG);
 }
 
+TEST(who_asks_too_fast_is_read_more_slowly_and_loses_nothing)
+{
+	struct wsclient w;
+
+	RIG();
+	KURENTO();
+	kms->set.messages_per_s = 50;
+	w = ws_open("/kurento", "");
+	for (int i = 0; i < 520; i++)
+		ws_text(&w, PING);
+	for (int i = 0; i < 520; i++) {
+		CHECK_STR(ws_message(&w), PONG);
+		STOP_AFTER_OOM();
+	}
+}
+
 TEST(what_is_too_deep_is_answered_and_what_is_too_long_ends_the_connection)
 {
 	static char text[(1 << 20) + 64];
@@ -179,6 +195,7 @@ TEST(who_asks_for_much_at_once_is_read_no_faster_than_it_reads)
 	for (int i = 1; i <= 5000; i++) {
 		(void)sl_fmt(text, sizeof(text), DESCRIBE, i);
 		ws_text(&w, text);
+		STOP_AFTER_OOM();
 	}
 	for (int i = 1; i <= 5000; i++) {
 		(void)sl_fmt(text, sizeof(text), "{\"id\":%d,", i);
@@ -207,6 +224,7 @@ TEST(t51_a_client_that_does_not_read_its_events_is_cut_and_its_session_stays)
 	CHECK(s && s->peer);
 	for (int i = 0; i < 2 * API_WS_QUEUE_MAX; i++)
 		kms_event_error(kms->manager, "X", i, "nobody reads this");
+	STOP_AFTER_OOM();
 	closes_with(&w, 1013);
 	client_close(w.c);
 	RIG_UNTIL(!s->peer);
@@ -237,6 +255,7 @@ TEST(who_asks_and_does_not_read_waits_until_its_silence_is_noticed)
 	for (int i = 0; i < 500; i++) {
 		(void)sl_fmt(text, sizeof(text), kmd, i);
 		ws_send(&w, WS_FIN | WS_TEXT, text, strlen(text));
+		STOP_AFTER_OOM();
 	}
 	RIG_UNTIL(sl_list_empty(&rig.api->conns));
 	closes_with(&w, 0);

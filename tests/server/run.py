@@ -925,6 +925,121 @@ def t29_no_token_or_password_of_this_run_is_in_any_log():
             check(secret not in line, name, line)
 
 
+# ---- Kurento's clients ----
+
+
+class Kurento:
+    """A connection to /kurento. Requests may be sent in one go; answers come in order."""
+
+    def __init__(self, server):
+        self.sock = socket.create_connection(("127.0.0.1", server.port), DEADLINE_S)
+        self.sock.sendall(b"GET /kurento HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                          b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        self.file = self.sock.makefile("rb")
+        equal(self.file.readline(), b"HTTP/1.1 101 Switching Protocols\r\n")
+        while self.file.readline() != b"\r\n":
+            pass
+        self.id = 0
+
+    def send(self, opcode, data):
+        n = len(data)
+        head = bytes([0x80 | opcode, 0x80 | n]) if n < 126 else bytes([0x80 | opcode, 0xfe]) + struct.pack(">H", n)
+        self.sock.sendall(head + b"\0\0\0\0" + data)
+
+    def receive(self):
+        """The next message; pings are answered."""
+        whole = b""
+        while True:
+            first, n = self.file.read(2)
+            n = struct.unpack(">H", self.file.read(2))[0] if n == 126 else struct.unpack(">Q", self.file.read(8))[0] if n == 127 else n
+            data = self.file.read(n)
+            if first & 15 == 9:
+                self.send(10, data)
+                continue
+            check(first & 15 < 3, "closed:", data)
+            whole += data
+            if first & 0x80:
+                return json.loads(whole)
+
+    def many(self, requests):
+        """[(method, params)] to their results."""
+        ids = []
+        for method, params in requests:
+            self.send(1, json.dumps({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}).encode())
+            ids.append(self.id)
+            self.id += 1
+        answers = {}
+        while len(answers) < len(ids):
+            m = self.receive()
+            if "id" in m:
+                check("result" in m, m)
+                answers[m["id"]] = m["result"]
+        return [answers[i] for i in ids]
+
+    def ask(self, method, **params):
+        return self.many([(method, params)])[0]
+
+
+def descriptors(s):
+    return len(os.listdir("/proc/%d/fd" % s.pid))
+
+
+def memory_kib(s):
+    return int(re.search(r"VmRSS:\s+(\d+)", open("/proc/%d/status" % s.pid).read()).group(1))
+
+
+@test
+def a_thousand_pipelines_come_and_go_twenty_times_and_give_everything_back():
+    s = Server("--kurento.session_creates_per_s=1000000", "--kurento.messages_per_s=100000", quiet=True)
+    k = Kurento(s)
+    k.ask("describe", object="manager_ServerManager")
+    files = descriptors(s)
+    memory = []
+    for _ in range(20):
+        made = []
+        for _ in range(10):
+            pipelines = [r["value"] for r in k.many([("create", {"type": "MediaPipeline"})] * 100)]
+            k.many([("create", {"type": t, "constructorParams": {"mediaPipeline": p}}) for p in pipelines
+                    for t in ("PassThrough", "WebRtcEndpoint")])
+            made += pipelines
+        equal(len(k.ask("invoke", object="manager_ServerManager", operation="getPipelines")["value"]), 1000)
+        for at in range(0, 1000, 100):
+            k.many([("release", {"object": p}) for p in made[at:at + 100]])
+        equal(k.ask("invoke", object="manager_ServerManager", operation="getPipelines")["value"], [])
+        memory.append(memory_kib(s))
+    equal(descriptors(s), files)
+    check(memory[-1] < memory[9] + 4096, "memory in KiB after each round:", memory)
+
+
+@test
+def a_server_that_drains_waits_for_kurentos_objects_and_makes_no_new_ones():
+    s = Server("--drain_s=86400")
+    k = Kurento(s)
+    pipeline = k.ask("create", type="MediaPipeline")["value"]
+    s.signal(signal.SIGTERM)
+    s.drains()
+    k.send(1, json.dumps({"jsonrpc": "2.0", "id": "x", "method": "create", "params": {"type": "MediaPipeline"}}).encode())
+    equal(k.receive()["error"]["code"], 40009)
+    k.ask("release", object=pipeline)
+    equal(s.exit(), 0)
+    s.err.wait("why=drained")
+
+
+@test
+def kurentos_clients_need_the_token_and_its_health_check_does_not():
+    s = Server("--token=" + TOKEN)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
+               "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    equal(s.ask("GET", "/kurento", **upgrade)[0], 401)
+    equal(s.ask("GET", "/kurento", Connection="Upgrade", Upgrade="websocket")[0], 500)
+    c = s.connect()
+    c.request("GET", "/kurento?token=" + TOKEN, None, {k.replace("_", "-"): v for k, v in upgrade.items()})
+    equal(c.getresponse().status, 101)
+    c.close()
+    s.signal(signal.SIGINT)
+    equal(s.exit(), 0)
+
+
 # ---- installed, and run by make ----
 
 
