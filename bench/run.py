@@ -38,6 +38,7 @@ FULL = 0.97             # of the core: saturated
 GENERATOR_FULL = 0.92
 LATE_US = 3000          # p99 by which the generator's bursts may be late
 FOREIGN = 0.05          # of the server's core, by other programs: the machine is not quiet
+LOST = 0.05             # of what was sent: a server that drops it spares itself the work
 STARVED_US = 10000      # a generator later than this has no time
 SMOKE_TRIES = 3
 START_PPS = {'sluice': 60000, 'janus': 12000, 'janus-1': 20000}
@@ -306,6 +307,8 @@ def summary(rounds):
         notes.append('the generator was the limit')
     if any(r.get('foreign_cpu', 0) > FOREIGN for r in rounds):
         notes.append('other programs used the core')
+    if out['loss'] > LOST:
+        notes.append('too much was lost')
     if any(r.get('silent') for r in rounds):
         notes.append('some got not every track')
     out['notes'] = notes
@@ -378,6 +381,9 @@ def ratios(results):
     for (scenario, n, server), r in at.items():
         ours = at.get((scenario, n, 'sluice'))
         if server == 'sluice' or not ours or scenario in ('churn', 'memory'):
+            continue
+        if max(ours.get('loss', 0), r.get('loss', 0)) > LOST:
+            lines.append(f'{scenario} N={n}: nothing to compare, too much was lost')
             continue
         a, b = ours['cpu_us_per_packet'], r['cpu_us_per_packet']
         if server == 'floor':
