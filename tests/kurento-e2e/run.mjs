@@ -26,6 +26,8 @@ async function withServer(flags, run) {
 		e.stack += `\n    not answered: ${[...tap.waiting.values()]}\n    last: ${JSON.stringify(tap.last)}\n${server.process.report()}`;
 		throw e;
 	} finally {
+		// The client looks for a server that is gone, and its error has nobody to hear it.
+		process.on('uncaughtException', () => {});
 		await tap.close();
 		await server.stop();
 	}
