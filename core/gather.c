@@ -19,8 +19,8 @@ struct relay {
 	struct sl_transport *t; /* borrowed */
 	struct sl_turn turn;
 	enum sl_turn_transport transport;
-	uint32_t sock;	       /* our own to the server */
-	uint32_t rank;	       /* among those of the transport */
+	uint32_t sock; /* our own to the server */
+	uint32_t rank; /* among those of the transport */
 	struct sl_addr server, local;
 	bool answered, dead;
 };
@@ -84,8 +84,8 @@ static struct sl_core_cand host(const struct sl_engine *e, const struct sl_gathe
 				size_t i)
 {
 	const struct sl_ice_cand *l = &e->conf.locals[i];
-	const struct sl_addr *outside = l->addr.family == 6 ? &conf->external_v6
-							    : &conf->external_v4;
+	const struct sl_addr *outside =
+		l->addr.family == 6 ? &conf->external_v6 : &conf->external_v4;
 	struct sl_core_cand c = {.addr = l->addr, .priority = l->priority, .type = "host"};
 
 	if (outside->family)
@@ -160,11 +160,11 @@ static void check_done(struct sl_gather *g)
 static void on_mapped(struct sl_gather *g, const struct question *q, const struct sl_addr *mapped)
 {
 	const struct sl_ice_cand *base = &g->t->eng->conf.locals[q->local];
-	struct sl_core_cand c = {.addr = *mapped,
-				 .priority = sl_ice_priority(SL_ICE_SRFLX,
-							     (uint16_t)(65535 - q->local)),
-				 .type = "srflx",
-				 .base = base->addr};
+	struct sl_core_cand c = {
+		.addr = *mapped,
+		.priority = sl_ice_priority(SL_ICE_SRFLX, (uint16_t)(65535 - q->local)),
+		.type = "srflx",
+		.base = base->addr};
 
 	g->stun_works = true;
 	if (sl_addr_eq(mapped, &base->addr))
@@ -197,10 +197,8 @@ static void on_allocated(struct relay *r, const struct sl_turn_event *ev)
 				   .sock = number_of(r),
 				   .type = SL_ICE_RELAY,
 				   .base = ev->mapped.family ? ev->mapped : r->local};
-	struct sl_core_cand c = {.addr = ours.addr,
-				 .priority = ours.priority,
-				 .type = "relay",
-				 .base = ours.base};
+	struct sl_core_cand c = {
+		.addr = ours.addr, .priority = ours.priority, .type = "relay", .base = ours.base};
 
 	sl_fmt(ours.foundation, sizeof(ours.foundation), "r%u", r->rank + 1);
 	memcpy(c.foundation, ours.foundation, sizeof(c.foundation));
@@ -215,6 +213,10 @@ static void end_relay(struct relay *r)
 	if (r->dead)
 		return;
 	r->dead = r->answered = true;
+	if (r->t->phase != SL_T_DEAD) {
+		sl_ice_sock_lost(&r->t->ice, number, r->t->eng->now_us);
+		sl_transport_forget_sock(r->t, number);
+	}
 	sl_hash_del(&r->t->eng->by_relay, &number, sizeof(number));
 	sl_turn_fini(&r->turn);
 	sl_sock_close(r->t, r->sock);
@@ -232,8 +234,6 @@ static void on_turn_event(struct relay *r, const struct sl_turn_event *ev)
 	case SL_TURN_EV_FAILED:
 	case SL_TURN_EV_LOST:
 		tell_relay_failed(r, ev->why);
-		sl_ice_sock_lost(&t->ice, number_of(r), t->eng->now_us);
-		sl_transport_forget_sock(t, number_of(r));
 		end_relay(r);
 		break;
 	case SL_TURN_EV_REFUSED:
@@ -385,8 +385,7 @@ static void send_wrapped(struct sl_engine *e, struct relay *r, const struct sl_r
 	size_t tail = 0;
 	int head = pkt->iov_len > SL_FRAME_MAX
 			   ? SL_ERANGE
-			   : sl_turn_wrap(&r->turn, &of->path->remote, pkt->iov_len, buf,
-					  &tail);
+			   : sl_turn_wrap(&r->turn, &of->path->remote, pkt->iov_len, buf, &tail);
 	struct sl_path path = {.remote = r->server, .sock = r->sock};
 	struct iovec iov = {.iov_base = buf};
 	struct sl_run run = {.path = &path, .pkts = &iov, .count = 1, .tos = of->tos};
@@ -462,8 +461,7 @@ static bool pick_local(const struct sl_gather *g, const struct sl_gather_conf *c
 static int open_to_server(struct relay *r, const struct sl_turn_server *s,
 			  const struct sl_addr *from)
 {
-	struct sl_stream_to to = {
-		.bind = *from, .remote = s->addr, .framing = SL_FRAMING_TURN};
+	struct sl_stream_to to = {.bind = *from, .remote = s->addr, .framing = SL_FRAMING_TURN};
 	char ip[SL_ADDR_TEXT];
 
 	if (s->transport == SL_TURN_TLS)

@@ -160,8 +160,8 @@ void sl_loop_readable(uv_poll_t *poll, int status, int events)
 	int batch = sl_udp_batch(l->bufs);
 
 	(void)events;
-	for (int total = 0, n = batch; status == 0 && n == batch && total < PACKETS_PER_WAKE &&
-					!s->closed;) {
+	for (int total = 0, n = batch;
+	     status == 0 && n == batch && total < PACKETS_PER_WAKE && !s->closed;) {
 		int some;
 
 		n = sl_udp_recv(&s->udp, l->bufs, now_us, &l->last_rx_us);

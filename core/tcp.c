@@ -171,9 +171,9 @@ int sl_stream_send(struct sl_socket *s, const struct sl_run *runs, int n)
 static void drain_queue(struct sl_socket *s)
 {
 	struct sl_stream *st = s->stream;
-	ssize_t did = st->queued > 0 ? send(s->udp.fd, st->queue, st->queued,
-					    MSG_DONTWAIT | MSG_NOSIGNAL)
-				     : 0;
+	ssize_t did = st->queued > 0
+			      ? send(s->udp.fd, st->queue, st->queued, MSG_DONTWAIT | MSG_NOSIGNAL)
+			      : 0;
 
 	if (did > 0) {
 		memmove(st->queue, st->queue + did, st->queued - (size_t)did);
@@ -298,8 +298,8 @@ static int give_stream(struct sl_socket *s, const struct sl_addr *remote, enum s
 static int tcp_socket(uint8_t family)
 {
 	int on = 1;
-	int fd = socket(family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			0);
+	int fd = socket(family == 6 ? AF_INET6 : AF_INET,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && family == 6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -474,7 +474,8 @@ static void on_accept(uv_poll_t *poll, int status, int events)
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof(sa);
 		struct sl_addr remote;
-		int fd = accept4(li->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd =
+			accept4(li->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && !make_room(li))
 			break;

@@ -403,7 +403,8 @@ static void on_success(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us
 	bool use = (p->tx_flags & ICE_TX_USE) && (p->tx_flags & ICE_TX_CONTROLLING) &&
 		   ice->controlling;
 
-	if (p->tx_count == 1 || p->path.remote.tcp) /* which of several was answered cannot be told */
+	if (p->tx_count == 1 ||
+	    p->path.remote.tcp) /* which of several was answered cannot be told */
 		p->rtt_us = (int32_t)SL_MIN(ice_since(now_us, p->sent_us), INT32_MAX);
 	p->tx_count = 0;
 	p->responses_in++;

@@ -391,18 +391,34 @@ int sl_ice_add_remote(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_
 	return SL_OK;
 }
 
+/* A place for one more: of one that is gone with its pairs, or a new one. NULL: there is none. */
+static struct sl_ice_local *local_place(struct sl_ice *ice)
+{
+	bool named[SL_ICE_LOCAL_MAX] = {false};
+
+	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
+		if (p->local != ICE_NO_LOCAL)
+			named[p->local] = true;
+	for (size_t i = 0; i < ice->local_count; i++)
+		if (ice->locals[i].sock == ICE_NO_SOCK && !named[i])
+			return &ice->locals[i];
+	return ice->local_count < SL_ICE_LOCAL_MAX ? &ice->locals[ice->local_count++] : NULL;
+}
+
 int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t now_us)
 {
 	struct sl_addr addr = cand->addr;
+	struct sl_ice_local *l;
 
 	addr.tcp = cand->tcp != SL_CAND_UDP;
 	for (size_t i = 0; i < ice->local_count; i++)
 		if (ice->locals[i].sock == cand->sock && ice->locals[i].tcp == cand->tcp &&
 		    sl_addr_eq(&ice->locals[i].addr, &addr))
 			return SL_OK;
-	if (ice->local_count == SL_ICE_LOCAL_MAX)
+	l = local_place(ice);
+	if (!l)
 		return SL_EFULL;
-	ice->locals[ice->local_count] = (struct sl_ice_local){
+	*l = (struct sl_ice_local){
 		.addr = addr,
 		.priority = cand->priority,
 		.sock = cand->sock,
@@ -411,9 +427,8 @@ int sl_ice_add_local(struct sl_ice *ice, const struct sl_ice_cand *cand, int64_t
 		.foundation = foundation_hash(cand->foundation, sizeof(cand->foundation)),
 	};
 	ice->wait_from_us = now_us;
-	ice->local_count++;
 	for (size_t i = 0; ice->full && i < ice->remote_count; i++)
-		form(ice, (uint8_t)(ice->local_count - 1), &ice->remotes[i]);
+		form(ice, (uint8_t)(l - ice->locals), &ice->remotes[i]);
 	return SL_OK;
 }
 

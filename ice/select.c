@@ -208,15 +208,22 @@ void sl_ice_path_lost(struct sl_ice *ice, const struct sl_path *path, int64_t no
 
 void sl_ice_sock_lost(struct sl_ice *ice, uint32_t sock, int64_t now_us)
 {
+	bool ours = false;
+
 	for (uint8_t i = 0; i < ice->local_count; i++)
-		if (ice->locals[i].sock == sock)
+		if (ice->locals[i].sock == sock) {
 			ice->locals[i].sock = ICE_NO_SOCK;
+			ours = true;
+		}
 	/* None of them may take over from another. */
 	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
 		p->valid = p->valid && p->path.sock != sock;
 	for (struct sl_ice_pair *p = ice_next(ice, NULL); p; p = ice_next(ice, p))
-		if (p->path.sock == sock)
+		if (p->path.sock == sock) {
 			lose(ice, p, now_us);
+			if (ours) /* another candidate may take its place */
+				ice_remove(ice, p);
+		}
 }
 
 /* ---- is anybody there? ---- */

@@ -5,7 +5,6 @@ struct loop_rig loop_rig;
 
 const struct sl_addr loop_rig_addr = {.ip = {127, 0, 0, 1}, .family = 4};
 
-
 void loop_rig_no_send(void *arg, struct sl_run *runs, int n)
 {
 	(void)arg;

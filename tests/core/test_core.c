@@ -405,6 +405,31 @@ TEST(core_candidates_are_the_loops_own_sockets)
 	}
 }
 
+TEST(core_candidates_over_tcp_are_told_where_it_listens)
+{
+	struct sl_core_cand udp[SL_CORE_CANDS_MAX];
+	struct sl_core_cand tcp[SL_CORE_CANDS_MAX];
+
+	DEFER(rig_end, &rig);
+	TRY(rig_init());
+	TRY(rig_start());
+	CHECK_EQ(sl_core_candidates(rig.core, 0, udp, SL_CORE_CANDS_MAX), 1);
+	CHECK_EQ(sl_core_tcp_candidates(rig.core, 0, tcp, SL_CORE_CANDS_MAX), 1);
+	CHECK(sl_addr_eq(&udp[0].addr, &tcp[0].addr) && tcp[0].tcp == SL_CAND_TCP_PASSIVE);
+	CHECK(tcp[0].priority < udp[0].priority && strcmp(tcp[0].foundation, udp[0].foundation));
+}
+
+TEST(core_without_tcp_tells_no_candidates_over_it)
+{
+	struct sl_core_cand tcp[SL_CORE_CANDS_MAX];
+
+	DEFER(rig_end, &rig);
+	TRY(rig_init());
+	rig.conf.media.tcp = false;
+	TRY(rig_start());
+	CHECK_EQ(sl_core_tcp_candidates(rig.core, 0, tcp, SL_CORE_CANDS_MAX), 0);
+}
+
 TEST(core_announced_addresses_stand_for_those_of_their_family)
 {
 	struct sl_core_cand cands[SL_CORE_CANDS_MAX];

@@ -49,8 +49,7 @@ TEST(a_full_agent_connects_to_peers_that_wait_for_it)
 static void gather(struct sim_peer *sp, enum sl_turn_transport transport, int turns)
 {
 	static struct sl_gather_conf conf;
-	struct sl_cmd cmd = {
-		.type = SL_CMD_GATHER, .object = sp->transport, .gather = &conf};
+	struct sl_cmd cmd = {.type = SL_CMD_GATHER, .object = sp->transport, .gather = &conf};
 
 	conf = (struct sl_gather_conf){.stun = sim_turn_addr(), .turn_count = (size_t)turns};
 	for (int i = 0; i < turns; i++)
@@ -86,8 +85,7 @@ static void relay_only(enum sl_turn_transport transport, uint64_t seed)
 	struct call c;
 
 	sim_no_oom();
-	c = call_new(&(struct sim_conf){
-			     .seed = seed, .full = true, .relayed = true, .watch = true},
+	c = call_new(&(struct sim_conf){.seed = seed, .full = true, .relayed = true, .watch = true},
 		     0);
 	gather(c.a, transport, 1);
 	gather(c.b, transport, 1);

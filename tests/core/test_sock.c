@@ -8,7 +8,6 @@ enum { TIMES = 1000, DEADLINE_MS = 60000 };
 
 /* ---- an engine, and surroundings that take notes ---- */
 
-
 static int fake_open(void *arg, uint64_t transport, const struct sl_addr *bind,
 		     struct sl_addr *local)
 {

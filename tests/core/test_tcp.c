@@ -41,7 +41,8 @@ static void start(bool tcp, int64_t stranger_us)
 	loop_rig_start(1000, tcp, stranger_us);
 	DEFER(other_end, &other);
 	other.listener = socket(AF_INET, SOCK_STREAM, 0);
-	CHECK(bind(other.listener, (struct sockaddr *)&sa, len) == 0 && listen(other.listener, 8) == 0);
+	CHECK(bind(other.listener, (struct sockaddr *)&sa, len) == 0 &&
+	      listen(other.listener, 8) == 0);
 	len = sizeof(sa);
 	CHECK(getsockname(other.listener, (struct sockaddr *)&sa, &len) == 0);
 	CHECK_EQ(sl_addr_from_sockaddr((struct sockaddr *)&sa, &other.addr), SL_OK);
@@ -183,8 +184,8 @@ TEST(a_stream_that_ends_is_closed_and_no_way_to_the_peer_any_more)
 		if (i == 1)
 			say(too_long, sizeof(too_long));
 		if (i == 2)
-			setsockopt(other.fd, SOL_SOCKET, SO_LINGER,
-				   &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+			setsockopt(other.fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+				   sizeof(struct linger));
 		if (i == 2) {
 			close(other.fd);
 			other.fd = 0;
@@ -251,8 +252,8 @@ TEST(t07_a_connection_that_does_not_begin_with_a_check_of_ours_is_closed)
 		uint8_t n, bytes[24];
 	} rows[] = {
 		{3, {0, 1, 'x'}},
-		{16, {0, 14, 22, 0xfe, 0xfd}},		     /* DTLS */
-		{16, {0, 14, 0x80, 96}},		     /* RTP */
+		{16, {0, 14, 22, 0xfe, 0xfd}},			   /* DTLS */
+		{16, {0, 14, 0x80, 96}},			   /* RTP */
 		{22, {0, 20, 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}}, /* a check without a name */
 		{22, {0, 20, 1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}}, /* an answer */
 	};

@@ -194,12 +194,29 @@ TEST(a_relay_that_is_lost_takes_its_pairs_along_and_gets_no_new_ones)
 	TRY(rig_add_remote(&rig, sl_addr_v4(198, 51, 100, 7, 6000), 1000, 'a'));
 	CHECK_EQ(pairs(), 2);
 	sl_ice_sock_lost(&rig.ice, RELAY, rig.now_us);
+	CHECK_EQ(pairs(), 1);
 	TRY(rig_add_remote(&rig, sl_addr_v4(198, 51, 100, 8, 6000), 1000, 'b'));
-	CHECK_EQ(pairs(), 3);
+	CHECK_EQ(pairs(), 2);
 	rig_wait(&rig, 3 * SL_SEC);
 	CHECK(rig.requests > 0);
 	for (size_t i = 0; i < rig.ice.pairs_high; i++)
 		CHECK(rig.ice.pairs[i].path.sock != RELAY || rig.ice.pairs[i].checks_sent == 0);
+}
+
+TEST(relays_that_come_and_go_do_not_use_up_the_room_for_candidates)
+{
+	struct sl_ice_cand relay = {
+		.addr = sl_addr_v4(203, 0, 113, 5, 50000), .type = SL_ICE_RELAY, .foundation = "r"};
+
+	start(false, true);
+	TRY(rig_add_remote(&rig, sl_addr_v4(198, 51, 100, 7, 6000), 1000, 'a'));
+	for (uint32_t i = 0; i < 3 * SL_ICE_LOCAL_MAX; i++) {
+		relay.sock = RELAY + i;
+		relay.addr.port++;
+		TRY(sl_ice_add_local(&rig.ice, &relay, rig.now_us));
+		CHECK_EQ(pairs(), 2);
+		sl_ice_sock_lost(&rig.ice, relay.sock, rig.now_us);
+	}
 }
 
 /* ---- T07 ---- */
@@ -240,9 +257,9 @@ static void start_many(uint32_t per_second)
 		TRY(sl_ice_init(&many.ice[i], &conf, 0));
 		TRY(sl_ice_set_remote(&many.ice[i], SL_STR(RIG_UFRAG), SL_STR(RIG_PWD), 0));
 		for (uint16_t k = 0; k < CANDS; k++) {
-			struct sl_ice_cand c = {.addr = sl_addr_v4(198, 51, 100, 7,
-								   (uint16_t)(1000 + k)),
-						.priority = 1};
+			struct sl_ice_cand c = {
+				.addr = sl_addr_v4(198, 51, 100, 7, (uint16_t)(1000 + k)),
+				.priority = 1};
 
 			(void)sl_fmt(c.foundation, sizeof(c.foundation), "%u", k);
 			TRY(sl_ice_add_remote(&many.ice[i], &c, 0));
