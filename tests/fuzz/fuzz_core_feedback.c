@@ -40,7 +40,8 @@ static struct {
 	bool sent_any[TRACKS];
 	uint64_t sent[TRACKS], again[TRACKS]; /* payload bytes */
 	uint64_t cap_bps;		      /* most that REMB may say */
-	unsigned commands;		      /* that made a report leave early */
+	bool was_capped;   /* the track with transport-cc: freed of its cap it is told a Gb/s */
+	unsigned commands; /* that made a report leave early */
 } f;
 
 static struct sl_cert *cert;
@@ -73,6 +74,8 @@ static void asks_for_picture(uint32_t ssrc)
 	f.asked_us[track] = f.now_us;
 }
 
+enum { LIFTED_BPS = 999997440 };
+
 static void names_rate(const struct sl_rtcp *p)
 {
 	uint32_t ssrcs[8];
@@ -83,6 +86,8 @@ static void names_rate(const struct sl_rtcp *p)
 	for (int i = 0; i < n; i++)
 		CHECK(ssrcs[i] == ssrc_of(0, 0) || ssrcs[i] == ssrc_of(0, 1));
 	/* An 18-bit mantissa rounds down. */
+	if (f.was_capped && bps >= LIFTED_BPS && bps < LIFTED_BPS + f.cap_bps + LIFTED_BPS / 65536)
+		return;
 	CHECK(bps <= f.cap_bps && bps + f.cap_bps / 65536 + 2 >= f.cap_bps / 2);
 }
 
@@ -537,6 +542,7 @@ static void op_cap(struct sl_rd *r)
 	if (f.commands++ == 0)
 		memset(caps, 0, sizeof(caps));
 	caps[how & 1] = bps;
+	f.was_capped |= (how & 1) && bps;
 	f.cap_bps = (caps[0] ? caps[0] : f.e.conf.max_video_bps) + (uint64_t)caps[1];
 	command(SL_CMD_CAP, f.p[0].tracks[how & 1], 0, bps);
 }
