@@ -5,7 +5,7 @@
 #include "core/core_int.h"
 #include "core/base/mem.h"
 
-enum { LOOK_US = 500000, FLOW_US = 2000000, FIRST_CANDS = 4 };
+enum { LOOK_US = 500000, FLOW_US = 2000000, FIRST_CANDS = 4, CANDS = 2 * SL_CORE_CANDS_MAX };
 
 struct sl_watch {
 	struct sl_transport *t; /* borrowed */
@@ -66,6 +66,10 @@ void sl_watch_flow(struct sl_transport *t)
 
 static void add_remote(struct sl_watch *w, const struct sl_core_cand *c)
 {
+	if (w->count == CANDS) { /* those of restarts long ago go */
+		w->count = CANDS / 2;
+		memmove(w->remotes, w->remotes + CANDS / 2, w->count * sizeof(*w->remotes));
+	}
 	if (w->count == w->cap) {
 		size_t cap = w->cap ? 2 * w->cap : FIRST_CANDS;
 		struct sl_core_cand *more = sl_realloc(w->remotes, cap * sizeof(*more));
@@ -82,7 +86,7 @@ void sl_watch_remotes(struct sl_transport *t, const struct sl_core_cand *c, size
 {
 	struct sl_watch *w = t->watch;
 
-	for (size_t i = 0; w && i < n && w->count < 2 * SL_CORE_CANDS_MAX; i++)
+	for (size_t i = 0; w && i < n; i++)
 		add_remote(w, &c[i]);
 }
 
@@ -116,7 +120,7 @@ static void describe_remote(const struct sl_watch *w, const struct sl_ice_pair_i
 	describe(out, &p->path.remote, p->remote_type);
 	if (out->tcp && p->remote_type == SL_ICE_PRFLX)
 		out->tcp = SL_CAND_TCP_ACTIVE; /* it has connected to us */
-	for (size_t i = w->count; i-- > 0;) /* those of the latest restart stand last */
+	for (size_t i = w->count; i-- > 0;)    /* those of the latest restart stand last */
 		if (sl_addr_eq(&w->remotes[i].addr, &out->addr) &&
 		    !w->remotes[i].tcp == !out->tcp) {
 			*out = w->remotes[i];

@@ -101,6 +101,41 @@ TEST(the_pair_in_use_is_told_with_both_its_candidates_and_again_when_it_changes)
 	sim_check_empty(s);
 }
 
+TEST(candidates_of_the_latest_restart_are_known_by_name_after_many)
+{
+	struct sl_cmd cmd = {.type = SL_CMD_CANDIDATES, .cand_count = 30};
+	const struct sl_core_event *ev;
+	struct sim_peer *sp;
+	struct sim *s;
+
+	sim_no_oom();
+	s = sim_new(&(struct sim_conf){.seed = 617, .watch = true, .loops = 1});
+	sp = sim_peer(s, 0);
+	sp->lite = false;
+	sim_sends(sp, SL_OPUS, 0);
+	sim_open(sp);
+	sim_wait_connected(sp, 10 * SL_SEC);
+	cmd.object = sp->transport;
+	for (int round = 0; round < 5; round++) {
+		for (uint8_t i = 0; i < 30; i++)
+			cmd.cands[i] = (struct sl_core_cand){
+				.addr = sl_addr_v4(192, 0, 2, i, (uint16_t)(round + 1)),
+				.type = "host",
+				.foundation = "old"};
+		if (round == 4)
+			cmd.cands[7] = (struct sl_core_cand){
+				.addr = sp->addr, .type = "srflx", .foundation = "new"};
+		TRY(sim_command(s, 0, &cmd));
+	}
+	sl_watch_pair(sim_transport(sp));
+	ev = sim_last_event(s, SL_EV_PAIR, sp->transport);
+	CHECK_STR(ev->remote.foundation, "new");
+	CHECK_STR(ev->remote.type, "srflx");
+	sim_close(sp);
+	sim_run(s, SL_SEC);
+	sim_check_empty(s);
+}
+
 TEST(packets_that_begin_and_cease_to_flow_are_told_of_each_track)
 {
 	uint64_t camera, screen;
