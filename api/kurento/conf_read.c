@@ -89,32 +89,54 @@ static int hex_digit(char c)
 	return at && c > ' ' ? (int)(at - digits) : -1;
 }
 
-/* \u0000 to \u007f: nothing in these files needs others, which may stand there as they are. */
-static int short_escape(const char *p)
+/* The code point of four hex digits; 0: they are none, or NUL, or half of a pair, which nothing in
+ * these files needs. */
+static uint32_t code_point(const char *p)
 {
-	int high = p[0] == '0' && p[1] == '0' ? hex_digit(p[2]) : -1;
-	int low = high < 0 ? -1 : hex_digit(p[3]);
+	uint32_t code = 0;
 
-	return low >= 0 && high < 8 && high + low > 0 ? high * 16 + low : -1;
+	for (int i = 0; i < 4; i++) {
+		int digit = hex_digit(p[i]);
+
+		if (digit < 0)
+			return 0;
+		code = code << 4 | (uint32_t)digit;
+	}
+	return code >= 0xd800 && code < 0xe000 ? 0 : code;
 }
 
-/* Undoes the escape behind a backslash at p; *used: characters of it. False: it is none. */
-static bool escape(const char *p, char *out, size_t *used)
+/* RFC 3629 section 3; at most three bytes. */
+static size_t put_utf8(char *out, uint32_t code)
+{
+	if (code < 0x80) {
+		out[0] = (char)code;
+		return 1;
+	}
+	if (code < 0x800) {
+		out[0] = (char)(0xc0 | code >> 6);
+		out[1] = (char)(0x80 | (code & 0x3f));
+		return 2;
+	}
+	out[0] = (char)(0xe0 | code >> 12);
+	out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+	out[2] = (char)(0x80 | (code & 0x3f));
+	return 3;
+}
+
+/* Undoes the escape behind a backslash at p; *used: characters of it. How many bytes it is: 0, it
+ * is none. */
+static size_t escape(const char *p, char *out, size_t *used)
 {
 	static const char from[] = "\"\\/bfnrt";
 	static const char to[] = "\"\\/\b\f\n\r\t";
 	const char *at = *p ? strchr(from, *p) : NULL;
-	int code;
+	uint32_t code = *p == 'u' ? code_point(p + 1) : 0;
 
-	*used = 1;
-	if (at) {
-		*out = to[at - from];
-		return true;
-	}
-	code = *p == 'u' ? short_escape(p + 1) : -1;
-	*used = 5;
-	*out = (char)code;
-	return code > 0;
+	*used = at ? 1 : 5;
+	if (!at)
+		return code ? put_utf8(out, code) : 0;
+	*out = to[at - from];
+	return 1;
 }
 
 /* The string that begins here, without its quotes; NULL: it is wrong. */
@@ -122,17 +144,21 @@ static char *string(struct reader *r)
 {
 	char *begin = ++r->p;
 	char *to = begin;
-	size_t used;
 
 	while (*r->p && *r->p != '"' && *r->p != '\n') {
+		size_t used;
+		size_t bytes;
+
 		if (*r->p != '\\') {
 			*to++ = *r->p++;
-		} else if (escape(r->p + 1, to, &used)) {
-			to++;
-			r->p += 1 + used;
-		} else {
-			return NULL;
+			continue;
 		}
+		/* Never longer than what it stands for. */
+		bytes = escape(r->p + 1, to, &used);
+		if (bytes == 0)
+			return NULL;
+		to += bytes;
+		r->p += 1 + used;
 	}
 	if (*r->p != '"')
 		return NULL;

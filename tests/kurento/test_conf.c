@@ -246,6 +246,8 @@ TEST(the_main_file_sets_what_it_says)
 		{"{\"mediaServer\":{\"net\":{\"websocket\":{\"port\":0,\"secure\":"
 		 "{\"certificate\":\"/c.pem\"}}}}}",
 		 "http.port=8433 http.cert=/c.pem http.key=/c.pem"},
+		{"{\"metadata\":{\"a\":\"\\u0041\\u00e9\\u20AC\\n\"}}",
+		 "kurento.metadata={\"a\":\"A\xc3\xa9\xe2\x82\xac\\n\"}"},
 		/* a module's settings may stand here, too */
 		{"{\"modules\":{\"kurento\":{\"BaseRtpEndpoint\":{\"minPort\":\"40000\"}}}}",
 		 "media.port=40000 kurento.min_port=40000"},
@@ -323,6 +325,8 @@ TEST(errors_of_files_name_the_file_the_line_the_key_and_the_mend)
 		{"kurento.conf.json", "{\"a\":\"\\q\"}",
 		 "/kurento.conf.json:1: this string does not end, or has a bad escape"},
 		{"kurento.conf.json", "{\"a\":\"\\u0000\"}",
+		 "/kurento.conf.json:1: this string does not end, or has a bad escape"},
+		{"kurento.conf.json", "{\"a\":\"\\ud83d\"}",
 		 "/kurento.conf.json:1: this string does not end, or has a bad escape"},
 		{"kurento.conf.json", "{} {}",
 		 "/kurento.conf.json:1: there is something behind the last bracket"},
