@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// tests/e2e/measure.mjs [JOINS [picture|people|joins...]] — figures for people to read, on a quiet machine; nothing here passes or fails.
+// tests/e2e/measure.mjs [JOINS [picture|people|joins|kurento...]] — figures for people to read, on a quiet machine; nothing here passes or fails.
 // SLUICE names the binary. In a network namespace of its own; server and browsers share the machine.
 //
 //   first picture   from the click on Join to the first decoded frame of somebody who was there before, in Chromium and
@@ -8,13 +8,20 @@
 //   ten people      all on camera (320x180, 10 frames/s), each in a small tab of Chromium with the nine others: CPU time
 //                   of the server a second over 10 s, its resident memory before and then, packets and bits a second
 //   joins a second  by sluice.js, 60 at once from 4 tabs of Chromium, until all their media connections are there
+//   kurento         an application of Kurento's: from the creation of the pipeline to the first decoded frame of the
+//                   page's own picture, median and worst of JOINS; calls a second on one connection, one at a time and
+//                   64 under way; resident memory for each of 500 WebRtcEndpoints that wait, and for each that has
+//                   answered an offer
 //
 // One JSON object a line.
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import WebSocket from 'ws';
 import { closeBrowsers, missingBrowser, Tab } from './lib/browser.mjs';
 import { Person, untilAllDecode } from './lib/person.mjs';
+import { Application } from './rows-kurento.mjs';
 import { Server } from './lib/server.mjs';
 import { pause, until } from './lib/wait.mjs';
 
@@ -126,6 +133,89 @@ async function measureJoins() {
 	await server.stop();
 }
 
+// What a row is given, for an application that is measured.
+async function application() {
+	const ends = [];
+	const t = {
+		async server() { t.sluice = await Server.start('--log.level=warn'); },
+		async tab(kind) { const tab = await Tab.open(kind, `${t.sluice.url}/`); ends.unshift(() => tab.close()); return tab; },
+		defer(end) { ends.unshift(end); },
+	};
+	const app = await Application.open(t);
+	return { app, server: t.sluice, async close() {
+		for (const end of ends)
+			await end();
+		await t.sluice.stop();
+	} };
+}
+
+async function kurentoPicture(app, browser) {
+	const began = performance.now();
+	app.pipeline = await app.client.create('MediaPipeline');
+	const me = await app.caller(browser, `caller ${began}`);
+	await me.endpoint.connect(me.endpoint);
+	while (!(await me.page('seen')).frames)
+		await pause(5);
+	const took = performance.now() - began;
+	await me.page('close');
+	await app.pipeline.release();
+	return took;
+}
+
+// By the protocol itself: kurento-client costs more than the server. `under` calls are under way at any time.
+async function callsASecond(port, count, under) {
+	const line = new WebSocket(`ws://127.0.0.1:${port}/kurento`);
+	let sent = 0, answered = 0;
+	const call = () => line.send(JSON.stringify({ jsonrpc: '2.0', id: sent++, method: 'invoke', params: { object: 'manager_ServerManager', operation: 'getName' } }));
+	await once(line, 'open');
+	const began = performance.now();
+	await new Promise((done) => {
+		line.on('message', () => {
+			if (sent < count)
+				call();
+			if (++answered === count)
+				done();
+		});
+		for (let n = 0; n < under; n++)
+			call();
+	});
+	const s = (performance.now() - began) / 1000;
+	line.close();
+	return count / s;
+}
+
+// What each of a number of endpoints adds to the server's memory; made: what becomes of each.
+async function endpointKilobytes(app, server, count, made) {
+	const { residentBytes: before } = await server.rest('GET', 'loops');
+	const pipeline = await app.client.create('MediaPipeline');
+	for (let n = 0; n < count; n++)
+		await made(await pipeline.create('WebRtcEndpoint'));
+	const { residentBytes: after } = await server.rest('GET', 'loops');
+	await pipeline.release();
+	return (after - before) / count / 1000;
+}
+
+async function measureKurento() {
+	const { app, server, close } = await application();
+	const browser = await app.browser();
+	const took = [];
+	for (let n = 0; n < joins; n++)
+		took.push(await kurentoPicture(app, browser));
+	const offerer = await app.browser();
+	const offer = await offerer.tab.evaluate(async () => {
+		const pc = new RTCPeerConnection();
+		pc.addTransceiver('audio');
+		pc.addTransceiver('video');
+		return (await pc.createOffer()).sdp;
+	});
+	const { port } = server.ready.http;
+	say({ figure: 'kurento', pictures: joins, first_picture_median_ms: round(median(took)), first_picture_worst_ms: round(Math.max(...took)),
+		calls_s: round(await callsASecond(port, 3000, 1)), calls_s_64_under_way: round(await callsASecond(port, 30000, 64)),
+		waiting_endpoint_kb: round(await endpointKilobytes(app, server, 500, () => {}), 1),
+		answered_endpoint_kb: round(await endpointKilobytes(app, server, 500, (e) => e.processOffer(offer)), 1) });
+	await close();
+}
+
 for (const kind of wants('picture') ? ['chromium', 'firefox'] : [])
 	if (missingBrowser(kind))
 		say({ figure: 'first picture', browser: kind, missing: missingBrowser(kind) });
@@ -135,4 +225,6 @@ if (wants('people'))
 	await measureTen();
 if (wants('joins'))
 	await measureJoins();
+if (wants('kurento'))
+	await measureKurento();
 await closeBrowsers();

@@ -82,7 +82,7 @@ function page() {
 }
 
 // The application: its client, its pipeline, the people who called.
-class Application {
+export class Application {
 	static async open(t) {
 		const app = new Application();
 		await t.server();
