@@ -479,12 +479,14 @@ static bool for_kurento(const struct api_route *route)
 	return route->ws && route->ws->kurento;
 }
 
-/* An upgrade without a key: Kurento's Docker image asks for its health by that, and wants to see a 500. */
+/* An upgrade without a key: Kurento's Docker image asks for its health by that, and wants to see a
+ * 500. */
 static bool is_probe(struct lws *wsi, const struct api_request *req)
 {
 	char text[64];
 
-	return for_kurento(req->route) && header(wsi, WSI_TOKEN_KEY, text, sizeof(text)) == API_HDR_ABSENT &&
+	return for_kurento(req->route) &&
+	       header(wsi, WSI_TOKEN_KEY, text, sizeof(text)) == API_HDR_ABSENT &&
 	       header(wsi, WSI_TOKEN_UPGRADE, text, sizeof(text)) != API_HDR_ABSENT;
 }
 
@@ -745,7 +747,9 @@ static bool may_upgrade(struct lws *wsi, struct api_conn *c)
 	    strcasecmp(text, "websocket") != 0)
 		return api_problem(c, 400, "nothing here can be upgraded to"), false;
 	if (is_probe(wsi, &c->req))
-		return api_problem(c, 500, "the server is well; an upgrade needs a Sec-WebSocket-Key"), false;
+		return api_problem(c, 500,
+				   "the server is well; an upgrade needs a Sec-WebSocket-Key"),
+		       false;
 	if (header(wsi, WSI_TOKEN_CONNECTION, text, sizeof(text)) == 0)
 		for (list = sl_str_z(text); list.n > 0;)
 			asked |= sl_str_ieq(sl_str_trim(sl_str_cut(&list, ',')), SL_STR("upgrade"));

@@ -42,7 +42,7 @@ struct api_ws {
 	uint32_t rate, burst;
 	int64_t rated_us;
 	bool open, ping_due;
-	bool held; /* the peer is not read until it reads */
+	bool held;    /* the peer is not read until it reads */
 	bool closing; /* close_code is to be sent */
 	bool ended;   /* a close was sent or came: nothing more goes out */
 	int close_code, peer_code;

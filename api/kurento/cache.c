@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/cache.c — answers are kept for 20 s: a client that lost its connection, or its patience, asks the same
- * again under the same id, and must not be served twice. Bounded in bytes; the oldest go first. */
+ * api/kurento/cache.c — answers are kept for 20 s: a client that lost its connection, or its
+ * patience, asks the same again under the same id, and must not be served twice. Bounded in bytes;
+ * the oldest go first. */
 #include "api/kurento/rpc.h"
 
 enum { BYTES_MAX = 16 << 20, ENTRY_BYTES = 256, WAITS_MAX = 16 };
 #define KEEP_US (20 * SL_SEC)
 
 struct kms_cached {
-	struct sl_list link;            /* of rpc->answers, once it is there */
-	struct sl_list waits;           /* who asked meanwhile */
+	struct sl_list link;  /* of rpc->answers, once it is there */
+	struct sl_list waits; /* who asked meanwhile */
 	unsigned wait_count;
 	uint64_t key[2];
-	struct sl_str text;             /* owned; NULL: not there yet */
+	struct sl_str text; /* owned; NULL: not there yet */
 	int64_t until_us;
 };
 struct wait {
@@ -19,7 +20,8 @@ struct wait {
 	struct kms_peer *peer;
 };
 
-static void make_key(const struct kms *k, const char *session_id, const char *request_id, uint64_t key[2])
+static void make_key(const struct kms *k, const char *session_id, const char *request_id,
+		     uint64_t key[2])
 {
 	char text[40 + 8 * KMS_ID_MAX];
 
@@ -136,8 +138,7 @@ void kms_cache_end(struct kms_call *c, struct sl_str text)
 	if (!e)
 		return;
 	c->cached = NULL;
-	SL_LIST_EACH(it, tmp, &e->waits)
-	{
+	SL_LIST_EACH(it, tmp, &e->waits) {
 		struct wait *w = SL_LIST_AT(it, struct wait, in_cached);
 
 		send_copy(w->peer, text);
@@ -153,8 +154,7 @@ void kms_cache_forget(struct kms_call *c)
 	if (!e)
 		return;
 	c->cached = NULL;
-	SL_LIST_EACH(it, tmp, &e->waits)
-	{
+	SL_LIST_EACH(it, tmp, &e->waits) {
 		struct wait *w = SL_LIST_AT(it, struct wait, in_cached);
 
 		w->peer->fail(w->peer);

@@ -193,7 +193,8 @@ static void put_members(struct api_json_out *o, const char *key, const struct km
 	api_json_close_object(o);
 }
 
-static void put_result(struct api_json_out *o, const char *key, const struct kms_call *c, struct kms_span *value)
+static void put_result(struct api_json_out *o, const char *key, const struct kms_call *c,
+		       struct kms_span *value)
 {
 	struct sl_str text = c->out.b.n ? sl_str(c->out.b.p, c->out.b.n) : SL_STR("null");
 
@@ -398,7 +399,8 @@ void kms_fail_raw(struct kms_call *c, int code, const char *type, const char *fm
 void kms_fail_err(struct kms_call *call, int err)
 {
 	if (err == SL_ENOMEM || err == SL_EFULL || err == SL_EBUSY)
-		kms_fail(call, KMS_NOT_ENOUGH_RESOURCES, "Not enough resources: %s", sl_strerror(err));
+		kms_fail(call, KMS_NOT_ENOUGH_RESOURCES, "Not enough resources: %s",
+			 sl_strerror(err));
 	else
 		kms_fail(call, KMS_UNEXPECTED_ERROR, "Unexpected error: %s", sl_strerror(err));
 }

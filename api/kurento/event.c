@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/event.c — subscriptions and notifications. A session hears once of an event, however often it has
- * subscribed to it; under each name by which it did. What happens while its connection is away is lost to it. */
+ * api/kurento/event.c — subscriptions and notifications. A session hears once of an event, however
+ * often it has subscribed to it; under each name by which it did. What happens while its connection
+ * is away is lost to it. */
 #include "api/kurento/rpc.h"
 #include <stdio.h>
 
@@ -10,8 +11,8 @@ struct interest {
 	struct kms_session *session;
 	struct kms_object *object;
 	const struct kms_event_type *type;
-	char *name;                     /* owned: as subscribed */
-	struct sl_list subscriptions;   /* never empty */
+	char *name;		      /* owned: as subscribed */
+	struct sl_list subscriptions; /* never empty */
 };
 struct subscription {
 	struct sl_list link;
@@ -49,10 +50,10 @@ void kms_interests_free_of_object(struct kms_object *o)
 		interest_free(SL_LIST_AT(o->subscriptions.next, struct interest, in_object));
 }
 
-static struct interest *find(const struct kms_session *s, const struct kms_object *o, struct sl_str name)
+static struct interest *find(const struct kms_session *s, const struct kms_object *o,
+			     struct sl_str name)
 {
-	SL_LIST_EACH(it, tmp, &o->subscriptions)
-	{
+	SL_LIST_EACH(it, tmp, &o->subscriptions) {
 		struct interest *i = SL_LIST_AT(it, struct interest, in_object);
 
 		if (i->session == s && sl_str_eq(name, sl_str_z(i->name)))
@@ -88,7 +89,8 @@ int kms_subscribe(struct kms_session *s, struct kms_object *o, const struct kms_
 	struct subscription *sub;
 	struct interest *i;
 
-	if (s->kms->set.session_subscriptions && s->subscription_count >= s->kms->set.session_subscriptions)
+	if (s->kms->set.session_subscriptions &&
+	    s->subscription_count >= s->kms->set.session_subscriptions)
 		return SL_EFULL;
 	sub = sl_zalloc(sizeof(*sub));
 	if (!sub)
@@ -109,8 +111,7 @@ int kms_subscribe(struct kms_session *s, struct kms_object *o, const struct kms_
 
 static bool remove_from(struct interest *i, struct sl_str id)
 {
-	SL_LIST_EACH(it, tmp, &i->subscriptions)
-	{
+	SL_LIST_EACH(it, tmp, &i->subscriptions) {
 		struct subscription *s = SL_LIST_AT(it, struct subscription, link);
 
 		if (!sl_str_eq(id, sl_str_z(s->id)))
@@ -125,8 +126,7 @@ static bool remove_from(struct interest *i, struct sl_str id)
 
 void kms_unsubscribe(struct kms_session *s, struct kms_object *o, struct sl_str id)
 {
-	SL_LIST_EACH(it, tmp, &o->subscriptions)
-	{
+	SL_LIST_EACH(it, tmp, &o->subscriptions) {
 		struct interest *i = SL_LIST_AT(it, struct interest, in_object);
 
 		if (i->session == s && remove_from(i, id))
@@ -138,8 +138,7 @@ void kms_unsubscribe(struct kms_session *s, struct kms_object *o, struct sl_str 
 
 static bool wanted(const struct kms_object *o, const struct kms_event_type *type)
 {
-	SL_LIST_EACH(it, tmp, &o->subscriptions)
-	{
+	SL_LIST_EACH(it, tmp, &o->subscriptions) {
 		const struct interest *i = SL_LIST_AT(it, struct interest, in_object);
 
 		if (i->type == type && i->session->peer)
@@ -167,9 +166,10 @@ struct api_json_out *kms_event_begin(struct kms_object *o, const char *event)
 	return &rpc->event;
 }
 
-/* The names are words and the id is made of plain characters: neither needs escapes. rest: data from behind the
- * brace, whose own `type` is there already when typed. */
-static void send_event(struct kms_peer *p, const char *id, const char *name, bool typed, struct sl_str rest)
+/* The names are words and the id is made of plain characters: neither needs escapes. rest: data
+ * from behind the brace, whose own `type` is there already when typed. */
+static void send_event(struct kms_peer *p, const char *id, const char *name, bool typed,
+		       struct sl_str rest)
 {
 	size_t cap = rest.n + strlen(id) + 2 * strlen(name) + 128;
 	char *text = sl_zalloc(cap);
@@ -180,20 +180,23 @@ static void send_event(struct kms_peer *p, const char *id, const char *name, boo
 		return;
 	}
 	n = snprintf(text, cap,
-		     "{\"jsonrpc\":\"2.0\",\"method\":\"onEvent\",\"params\":{\"value\":{\"data\":{%s%s%s%.*s,"
+		     "{\"jsonrpc\":\"2.0\",\"method\":\"onEvent\",\"params\":{\"value\":{\"data\":{"
+		     "%s%s%s%.*s,"
 		     "\"object\":\"%s\",\"type\":\"%s\"}}}",
-		     typed ? "" : "\"type\":\"", typed ? "" : name, typed ? "" : "\",", SL_STR_ARG(rest), id, name);
+		     typed ? "" : "\"type\":\"", typed ? "" : name, typed ? "" : "\",",
+		     SL_STR_ARG(rest), id, name);
 	p->send(p, text, (size_t)n);
 }
 
-static void notify(struct kms_object *o, const struct kms_event_type *type, bool typed, struct sl_str data)
+static void notify(struct kms_object *o, const struct kms_event_type *type, bool typed,
+		   struct sl_str data)
 {
-	SL_LIST_EACH(it, tmp, &o->subscriptions)
-	{
+	SL_LIST_EACH(it, tmp, &o->subscriptions) {
 		const struct interest *i = SL_LIST_AT(it, struct interest, in_object);
 
 		if (i->type == type && i->session->peer)
-			send_event(i->session->peer, o->id, i->name, typed, sl_str(data.p + 1, data.n - 1));
+			send_event(i->session->peer, o->id, i->name, typed,
+				   sl_str(data.p + 1, data.n - 1));
 	}
 }
 

@@ -61,8 +61,10 @@ void kms_uuid(struct kms *k, char out[37])
 	sl_rng_fill(&k->rng, b, sizeof(b));
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	(void)sl_fmt(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		     b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	(void)sl_fmt(out, 37,
+		     "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+		     b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		     b[13], b[14], b[15]);
 }
 
 /* ================= time ================= */
@@ -114,8 +116,7 @@ int64_t kms_next_us(const struct kms *k)
 
 static struct kms_timer *due(struct kms *k)
 {
-	SL_LIST_EACH(it, tmp, &k->timers)
-	{
+	SL_LIST_EACH(it, tmp, &k->timers) {
 		struct kms_timer *t = SL_LIST_AT(it, struct kms_timer, link);
 
 		if (t->at_us <= k->now_us)
@@ -156,8 +157,8 @@ void kms_tick(struct kms *k, int64_t now_us)
 
 /* ================= begin and end ================= */
 
-int kms_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s *loop, const struct sl_rng *rng,
-	    struct kms **out)
+int kms_new(const struct sl_config *conf, struct sl_core *core, struct uv_loop_s *loop,
+	    const struct sl_rng *rng, struct kms **out)
 {
 	struct kms *k = sl_zalloc(sizeof(*k));
 	int err;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/manager.c — ServerManager: what the server is, what it has, what it takes of the machine. */
+ * api/kurento/manager.c — ServerManager: what the server is, what it has, what it takes of the
+ * machine. */
 #include "api/kurento/rpc.h"
 #include <sched.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@ static void put_module(struct api_json_out *out, const char *name)
 	api_json_put_z(out, "generationTime", GENERATED);
 	api_json_open_array(out, "factories");
 	for (size_t i = 0; i < kms_class_count; i++)
-		if (strcmp(kms_classes[i].factory_of, name) == 0 && kms_class_works(&kms_classes[i]))
+		if (strcmp(kms_classes[i].factory_of, name) == 0 &&
+		    kms_class_works(&kms_classes[i]))
 			api_json_put_z(out, NULL, kms_classes[i].name);
 	api_json_close_array(out);
 	api_json_close_object(out);
@@ -119,12 +121,14 @@ static int64_t cpu_us(void)
 
 	if (getrusage(RUSAGE_SELF, &r) < 0)
 		return 0;
-	return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * SL_SEC + r.ru_utime.tv_usec + r.ru_stime.tv_usec;
+	return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * SL_SEC + r.ru_utime.tv_usec +
+	       r.ru_stime.tv_usec;
 }
 
 struct manager {
 	struct kms_object o;
-	struct sl_list looks;           /* questions for the use of the processor that wait for their interval */
+	struct sl_list
+		looks; /* questions for the use of the processor that wait for their interval */
 	unsigned look_count;
 };
 struct look {

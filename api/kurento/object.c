@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/object.c — objects: their ids, parents, tags, birth and end; what every MediaObject can do. */
+ * api/kurento/object.c — objects: their ids, parents, tags, birth and end; what every MediaObject
+ * can do. */
 #include "api/kurento/rpc.h"
 
 enum { TAGS_MAX = 100, TEXT_MAX = 4096 };
 
 struct slot {
-	struct kms_object *o;           /* NULL: free */
-	uint32_t generation;            /* below 2^31: the top bit of a handle is not ours */
-	uint32_t next_free;             /* index + 1; 0 none */
+	struct kms_object *o; /* NULL: free */
+	uint32_t generation;  /* below 2^31: the top bit of a handle is not ours */
+	uint32_t next_free;   /* index + 1; 0 none */
 };
 struct kms_objects {
 	/* owned */
-	struct sl_hash by_id;           /* by the UUID of the last segment */
+	struct sl_hash by_id; /* by the UUID of the last segment */
 	struct slot *slots;
 	/* state */
 	uint32_t slot_count, free_head, count, pipeline_count;
@@ -161,7 +162,7 @@ static bool works(const struct kms_class *leaf)
 /* The tables do not change: each class is judged once. */
 bool kms_class_works(const struct kms_class *c)
 {
-	static uint8_t known[256];      /* 0: not yet, 1: no, 2: yes; the control thread's */
+	static uint8_t known[256]; /* 0: not yet, 1: no, 2: yes; the control thread's */
 
 	if (c->index >= SL_COUNT(known))
 		return works(c);
@@ -313,8 +314,9 @@ static bool has_room(struct kms_call *call, const struct kms_class *class)
 {
 	const struct kms_objects *all = call->kms->objects;
 
-	return all->count < call->kms->set.max_objects && (strcmp(class->name, "MediaPipeline") != 0 ||
-							    all->pipeline_count < call->kms->set.max_pipelines);
+	return all->count < call->kms->set.max_objects &&
+	       (strcmp(class->name, "MediaPipeline") != 0 ||
+		all->pipeline_count < call->kms->set.max_pipelines);
 }
 
 struct kms_object *kms_object_make(struct kms_call *call, const struct kms_class *class)
@@ -325,7 +327,8 @@ struct kms_object *kms_object_make(struct kms_call *call, const struct kms_class
 	if (!parent)
 		parent = kms_arg_object(call, "hub");
 	if (!has_room(call, class)) {
-		kms_fail(call, KMS_NOT_ENOUGH_RESOURCES, "Reached the limit of objects of this server");
+		kms_fail(call, KMS_NOT_ENOUGH_RESOURCES,
+			 "Reached the limit of objects of this server");
 		return NULL;
 	}
 	o = allocate(call->kms, class);
@@ -499,8 +502,7 @@ static void get_creation_time(struct kms_object *o, struct kms_call *call)
 static struct kms_tag *find_tag(const struct kms_object *o, struct sl_str key, size_t *count)
 {
 	*count = 0;
-	SL_LIST_EACH(it, tmp, &o->tags)
-	{
+	SL_LIST_EACH(it, tmp, &o->tags) {
 		struct kms_tag *t = SL_LIST_AT(it, struct kms_tag, link);
 
 		(*count)++;
@@ -575,8 +577,7 @@ static void get_tag(struct kms_object *o, struct kms_call *call)
 void kms_put_tags(struct api_json_out *out, const char *key, const struct kms_object *o)
 {
 	api_json_open_array(out, key);
-	SL_LIST_EACH(it, tmp, &o->tags)
-	{
+	SL_LIST_EACH(it, tmp, &o->tags) {
 		const struct kms_tag *t = SL_LIST_AT(it, struct kms_tag, link);
 
 		kms_open_record(out, NULL, "Tag");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/rpc.c — JSON-RPC 2.0: from a message to a method, and the methods that are not an object's. */
+ * api/kurento/rpc.c — JSON-RPC 2.0: from a message to a method, and the methods that are not an
+ * object's. */
 #include "api/kurento/rpc.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -154,14 +155,15 @@ static void on_describe(struct kms_call *c)
 
 /* ---- create ---- */
 
-/* Are so many files open that the server had better keep the rest for what it has? The lowest free number tells:
- * they are given out from below. */
+/* Are so many files open that the server had better keep the rest for what it has? The lowest free
+ * number tells: they are given out from below. */
 static bool files_left(const struct kms *k, unsigned long *limit)
 {
 	struct rlimit r;
 	int fd;
 
-	if (k->set.exception_limit <= 0 || getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
+	if (k->set.exception_limit <= 0 || getrlimit(RLIMIT_NOFILE, &r) < 0 ||
+	    r.rlim_cur == RLIM_INFINITY)
 		return true;
 	*limit = (unsigned long)((double)r.rlim_cur * k->set.exception_limit);
 	fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -245,10 +247,12 @@ static void on_create(struct kms_call *c)
 		return;
 	class = kms_class_find(type);
 	if (!class || !kms_class_works(class)) {
-		kms_fail(c, KMS_MEDIA_OBJECT_NOT_AVAILABLE, "Factory '%.*s' not found", SL_STR_ARG(type));
+		kms_fail(c, KMS_MEDIA_OBJECT_NOT_AVAILABLE, "Factory '%.*s' not found",
+			 SL_STR_ARG(type));
 		return;
 	}
-	if (needs_arguments(class) && !cJSON_GetObjectItemCaseSensitive(c->params, "constructorParams")) {
+	if (needs_arguments(class) &&
+	    !cJSON_GetObjectItemCaseSensitive(c->params, "constructorParams")) {
 		kms_fail(c, KMS_MARSHALL_ERROR, "'constructorParams' is required");
 		return;
 	}
@@ -263,8 +267,8 @@ static void no_method(struct kms_call *c, struct sl_str name)
 {
 	const cJSON *given = cJSON_GetObjectItemCaseSensitive(c->params, "operationParams");
 
-	kms_fail(c, KMS_MALFORMED_TRANSACTION, "Method '%.*s' with %d parameters not found", SL_STR_ARG(name),
-		 cJSON_IsObject(given) ? cJSON_GetArraySize(given) : 0);
+	kms_fail(c, KMS_MALFORMED_TRANSACTION, "Method '%.*s' with %d parameters not found",
+		 SL_STR_ARG(name), cJSON_IsObject(given) ? cJSON_GetArraySize(given) : 0);
 }
 
 static void on_invoke(struct kms_call *c)
@@ -329,10 +333,10 @@ static void on_unsubscribe(struct kms_call *c)
 
 enum {
 	NEEDS_PARAMS = 1,
-	NEEDS_SESSION = 2,      /* and makes one where there is none */
-	KEPT = 4,               /* its answer is, for who asks again */
-	ALONE = 8,              /* not in a transaction */
-	EXACT = 16              /* is about the session that it names, and about no other */
+	NEEDS_SESSION = 2, /* and makes one where there is none */
+	KEPT = 4,	   /* its answer is, for who asks again */
+	ALONE = 8,	   /* not in a transaction */
+	EXACT = 16	   /* is about the session that it names, and about no other */
 };
 /* clang-format off */
 static const struct method {
@@ -366,9 +370,10 @@ static const struct method *method_of(const cJSON *request)
 	return NULL;
 }
 
-/* The session of a request: the one that it names, the one of the connection, or a new one where the method needs
- * one. An id that nobody knows counts for none: what a client makes up opens nothing, and one whose session is over
- * gets the same new one for all that it asks. False: the call has failed. */
+/* The session of a request: the one that it names, the one of the connection, or a new one where
+ * the method needs one. An id that nobody knows counts for none: what a client makes up opens
+ * nothing, and one whose session is over gets the same new one for all that it asks. False: the
+ * call has failed. */
 static bool find_session(struct kms_call *c, const struct method *m)
 {
 	bool names_one = cJSON_GetObjectItemCaseSensitive(c->params, "sessionId") != NULL;
@@ -397,7 +402,8 @@ static bool check(struct kms_call *c, const struct method *m)
 	else if (m->flags & NEEDS_PARAMS && !cJSON_IsObject(c->params))
 		kms_fail_raw(c, RPC_PARAMS, "INVALID_PARAMS", "'params' is required");
 	else if (c->tx && m->flags & ALONE)
-		kms_fail(c, KMS_MALFORMED_TRANSACTION, "Method '%s' is none of a transaction's", m->name);
+		kms_fail(c, KMS_MALFORMED_TRANSACTION, "Method '%s' is none of a transaction's",
+			 m->name);
 	else
 		return true;
 	return false;
@@ -436,7 +442,8 @@ static bool is_request(const cJSON *request)
 	const cJSON *version = cJSON_GetObjectItemCaseSensitive(request, "jsonrpc");
 	const cJSON *id = cJSON_GetObjectItemCaseSensitive(request, "id");
 
-	if (!cJSON_IsObject(request) || !cJSON_IsString(version) || strcmp(version->valuestring, "2.0") != 0)
+	if (!cJSON_IsObject(request) || !cJSON_IsString(version) ||
+	    strcmp(version->valuestring, "2.0") != 0)
 		return false;
 	if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(request, "method")))
 		return false;
@@ -540,7 +547,8 @@ int kms_rpc_init(struct kms *k)
 	sl_rng_fill(&k->rng, rpc->secret, sizeof(rpc->secret));
 	err = sl_hash_init(&rpc->sessions, k->set.max_sessions, rpc->secret);
 	if (!err)
-		err = sl_hash_init(&rpc->cached, SL_MIN(k->set.calls, KMS_CACHED_MAX / 4) * 4, rpc->secret + 2);
+		err = sl_hash_init(&rpc->cached, SL_MIN(k->set.calls, KMS_CACHED_MAX / 4) * 4,
+				   rpc->secret + 2);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/session.c — sessions: what they hold, and the collection of those that nobody comes back to. An object
- * lives as long as a session holds it, or holds what it is in; a session as long as a connection is bound to it, and
- * one or two of the collector's periods beyond. */
+ * api/kurento/session.c — sessions: what they hold, and the collection of those that nobody comes
+ * back to. An object lives as long as a session holds it, or holds what it is in; a session as long
+ * as a connection is bound to it, and one or two of the collector's periods beyond. */
 #include "api/kurento/rpc.h"
 
 enum { BURST_S = 10 };
@@ -9,8 +9,7 @@ enum { BURST_S = 10 };
 /* One that holds nothing and whose connection is gone makes room. */
 static void make_room(struct kms *k)
 {
-	SL_LIST_EACH(it, tmp, &k->rpc->all)
-	{
+	SL_LIST_EACH(it, tmp, &k->rpc->all) {
 		struct kms_session *s = SL_LIST_AT(it, struct kms_session, in_all);
 
 		if (s->peer || s->ref_count || s->subscription_count || !sl_list_empty(&s->calls))
@@ -82,8 +81,7 @@ void kms_session_bind(struct kms_session *s, struct kms_peer *p)
 
 static struct kms_ref *ref_of(const struct kms_session *s, const struct kms_object *o)
 {
-	SL_LIST_EACH(it, tmp, &o->refs)
-	{
+	SL_LIST_EACH(it, tmp, &o->refs) {
 		struct kms_ref *r = SL_LIST_AT(it, struct kms_ref, in_object);
 
 		if (r->session == s)
@@ -195,14 +193,21 @@ void kms_session_end(struct kms_session *s, bool release)
 	sl_free(s);
 }
 
+/* The whole of its id is the right to it. */
+static void abandon(struct kms_session *s)
+{
+	SL_LOG(INFO, KURENTO, "session abandoned: nobody came back to it",
+	       SL_KSTR("session", sl_str(s->id, 8)), SL_KU("objects", s->ref_count));
+	kms_session_end(s, false);
+}
+
 void kms_sessions_collect(struct kms *k)
 {
-	SL_LIST_EACH(it, tmp, &k->rpc->all)
-	{
+	SL_LIST_EACH(it, tmp, &k->rpc->all) {
 		struct kms_session *s = SL_LIST_AT(it, struct kms_session, in_all);
 
 		if (!s->in_use && !s->peer)
-			kms_session_end(s, false);
+			abandon(s);
 		else
 			s->in_use = false;
 	}

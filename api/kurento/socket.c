@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/socket.c — connections: WebSockets of api/ in, rpc.c behind. The one file of the folder that knows of
- * sockets and of the loop's time. */
+ * api/kurento/socket.c — connections: WebSockets of api/ in, rpc.c behind. The one file of the
+ * folder that knows of sockets and of the loop's time. */
 #include "api/kurento/rpc.h"
 
 enum { CLOSE_AWAY = 1001, CLOSE_ERROR = 1011, BURST_S = 10 };
 
 struct kms_socket {
 	/* owned */
-	uv_timer_t timer;               /* the engine's next deadline */
+	uv_timer_t timer; /* the engine's next deadline */
 	struct api_route routes[2];
 	struct sl_list connections;
 	/* borrowed */
 	struct kms *k;
 };
 struct connection {
-	struct sl_list link;            /* of kms_socket */
+	struct sl_list link; /* of kms_socket */
 	struct kms_peer peer;
 	struct api_ws *ws;
-	bool over;                      /* the engine is gone, or does not know it yet */
+	bool over; /* the engine is gone, or does not know it yet */
 };
 
 /* ================= time ================= */
@@ -31,7 +31,8 @@ static void arrange(struct kms_socket *s)
 	if (next_us == SL_NEVER)
 		uv_timer_stop(&s->timer);
 	else
-		uv_timer_start(&s->timer, on_timer, next_us > now_us ? (uint64_t)((next_us - now_us + 999) / 1000) : 0,
+		uv_timer_start(&s->timer, on_timer,
+			       next_us > now_us ? (uint64_t)((next_us - now_us + 999) / 1000) : 0,
 			       0);
 }
 

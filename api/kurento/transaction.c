@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/kurento/transaction.c — several calls in one request. Each is a call of its own; the next one begins when the
- * one before has its answer, and none after the first failure. Nothing is undone. */
+ * api/kurento/transaction.c — several calls in one request. Each is a call of its own; the next one
+ * begins when the one before has its answer, and none after the first failure. Nothing is undone.
+ */
 #include "api/kurento/rpc.h"
 
 enum { NEWREF_BYTES_MAX = API_WS_MESSAGE_MAX };
 
 enum tx_state { TX_NEXT, TX_WAIT, TX_END };
 struct kms_tx {
-	struct kms_call *request;       /* its `out` is the list of answers */
+	struct kms_call *request; /* its `out` is the list of answers */
 	struct kms_work work;
-	const cJSON *next;              /* operation, in the request */
-	struct kms_span *values;        /* owned: of the operations that are over, in request->out */
+	const cJSON *next;	 /* operation, in the request */
+	struct kms_span *values; /* owned: of the operations that are over, in request->out */
 	size_t count, done;
-	size_t spent;                   /* bytes that stood in for newref:N so far */
+	size_t spent; /* bytes that stood in for newref:N so far */
 	enum tx_state state;
 	bool running, operating;
 };
@@ -49,7 +50,8 @@ static bool stand_in(struct kms_tx *tx, struct kms_call *op, cJSON *v)
 	cJSON *value;
 
 	if (!sl_str_u32(index, UINT32_MAX, &n)) {
-		kms_fail(op, KMS_MALFORMED_TRANSACTION, "Invalid index of newref '%.*s'", SL_STR_ARG(index));
+		kms_fail(op, KMS_MALFORMED_TRANSACTION, "Invalid index of newref '%.*s'",
+			 SL_STR_ARG(index));
 		return false;
 	}
 	span = n < tx->done ? &tx->values[n] : NULL;
@@ -59,7 +61,8 @@ static bool stand_in(struct kms_tx *tx, struct kms_call *op, cJSON *v)
 	}
 	tx->spent += span->n;
 	if (tx->spent > NEWREF_BYTES_MAX) {
-		kms_fail(op, KMS_MALFORMED_TRANSACTION, "The results referred to are longer than 1 MiB");
+		kms_fail(op, KMS_MALFORMED_TRANSACTION,
+			 "The results referred to are longer than 1 MiB");
 		return false;
 	}
 	value = cJSON_ParseWithLength(tx->request->out.b.p + span->at, span->n);
@@ -89,7 +92,8 @@ static void start(struct kms_tx *tx)
 	struct kms_call *request = tx->request, *op;
 	const cJSON *json = tx->next;
 	cJSON *params = cJSON_GetObjectItemCaseSensitive(json, "params");
-	int err = kms_call_new(request->kms, NULL, cJSON_GetObjectItemCaseSensitive(json, "id"), &op);
+	int err =
+		kms_call_new(request->kms, NULL, cJSON_GetObjectItemCaseSensitive(json, "id"), &op);
 
 	if (err) {
 		/* There is no answer to this one, so there is none to the whole. */
@@ -135,8 +139,8 @@ static void on_work(struct kms_work *w)
 	run(SL_CONTAINER(w, struct kms_tx, work));
 }
 
-/* What an operation's function does after its answer must find its object: the next operation, which may release it,
- * begins when the function has returned. */
+/* What an operation's function does after its answer must find its object: the next operation,
+ * which may release it, begins when the function has returned. */
 void kms_tx_done(struct kms_call *op, const struct kms_answer *a)
 {
 	struct kms_tx *tx = op->tx;
@@ -197,7 +201,8 @@ void kms_transaction(struct kms_call *c)
 		return;
 	}
 	if (!well_formed(operations)) {
-		kms_fail(c, KMS_MALFORMED_TRANSACTION, "The ids of operations are not 0, 1, 2 and so on");
+		kms_fail(c, KMS_MALFORMED_TRANSACTION,
+			 "The ids of operations are not 0, 1, 2 and so on");
 		return;
 	}
 	tx = sl_zalloc(sizeof(*tx));

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * F25: requests of three connections to the whole engine of Kurento's interface, over a core without media. The input
- * is lines. The first character says what a line is: 0 to 2, that connection says the rest; c, the connection named by
- * the next one is closed and another opened; t, as many seconds pass; anything else: connection 0 says the whole line.
- * In what is said, $s is the connection's session and $0 to $9 are the last ids that were answered.
- * Properties: each message gets exactly one answer as long as its connection stands; every answer is JSON of the
- * right shape; when all connections are gone for two periods of the collector no object and no session is left; at the
- * end no memory is. */
+ * F25: requests of three connections to the whole engine of Kurento's interface, over a core
+ * without media. The input is lines. The first character says what a line is: 0 to 2, that
+ * connection says the rest; c, the connection named by the next one is closed and another opened;
+ * t, as many seconds pass; anything else: connection 0 says the whole line. In what is said, $s is
+ * the connection's session and $0 to $9 are the last ids that were answered. Properties: each
+ * message gets exactly one answer as long as its connection stands; every answer is JSON of the
+ * right shape; when all connections are gone for two periods of the collector no object and no
+ * session is left; at the end no memory is. */
 #include "api/kurento/rpc.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -16,7 +17,7 @@ enum { PEERS = 3, IDS = 10, LINE = 8192, STEPS = 200, PERIOD_S = 240 };
 
 struct fuzz_peer {
 	struct kms_peer p;
-	size_t owed;                    /* answers */
+	size_t owed; /* answers */
 	bool failed;
 	char session[37];
 };
@@ -46,7 +47,8 @@ static void fill(void *state, void *out, size_t n)
 /* Ids among what was answered, wherever they are. */
 static void learn(const cJSON *v)
 {
-	if (cJSON_IsString(v) && (strstr(v->valuestring, "_kurento.") || strlen(v->valuestring) == 36))
+	if (cJSON_IsString(v) &&
+	    (strstr(v->valuestring, "_kurento.") || strlen(v->valuestring) == 36))
 		(void)sl_fmt(f.ids[f.id_count++ % IDS], sizeof(f.ids[0]), "%s", v->valuestring);
 	for (const cJSON *child = v ? v->child : NULL; child; child = child->next)
 		learn(child);
@@ -72,7 +74,8 @@ static void check_answer(struct fuzz_peer *p, const cJSON *m)
 
 static void on_send(struct kms_peer *kp, char *text, size_t len)
 {
-	static const struct api_json_limits limits = {.bytes = 2 << 20, .depth = 32, .values = 1 << 20};
+	static const struct api_json_limits limits = {
+		.bytes = 2 << 20, .depth = 32, .values = 1 << 20};
 	struct fuzz_peer *p = SL_CONTAINER(kp, struct fuzz_peer, p);
 	struct api_json_why why;
 	cJSON *m = NULL;
@@ -80,7 +83,8 @@ static void on_send(struct kms_peer *kp, char *text, size_t len)
 	CHECK(api_json_parse(sl_str(text, len), &limits, &m, &why) == SL_OK);
 	CHECK(strcmp(cJSON_GetObjectItemCaseSensitive(m, "jsonrpc")->valuestring, "2.0") == 0);
 	if (cJSON_HasObjectItem(m, "method"))
-		CHECK(strcmp(cJSON_GetObjectItemCaseSensitive(m, "method")->valuestring, "onEvent") == 0);
+		CHECK(strcmp(cJSON_GetObjectItemCaseSensitive(m, "method")->valuestring,
+			     "onEvent") == 0);
 	else
 		check_answer(p, m);
 	api_json_free(m);

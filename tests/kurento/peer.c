@@ -61,7 +61,8 @@ void world_wait(int64_t us)
 
 static void on_send(struct kms_peer *kp, char *sent, size_t len)
 {
-	static const struct api_json_limits limits = {.bytes = 2 << 20, .depth = 32, .values = 1 << 20};
+	static const struct api_json_limits limits = {
+		.bytes = 2 << 20, .depth = 32, .values = 1 << 20};
 	struct peer *p = SL_CONTAINER(kp, struct peer, p);
 	struct api_json_why why;
 	cJSON *tree = NULL;
@@ -141,11 +142,12 @@ static const cJSON *vcall(struct peer *p, const char *method, const char *params
 	for (char *c = quoted; *c; c++)
 		if (*c == '\'')
 			*c = '"';
-	n = snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"%s\",\"params\":{%s", id, method,
+	n = snprintf(text, sizeof(text),
+		     "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"%s\",\"params\":{%s", id, method,
 		     quoted);
 	if (p->session[0])
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s\"sessionId\":\"%s\"", quoted[0] ? "," : "",
-			      p->session);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s\"sessionId\":\"%s\"",
+			      quoted[0] ? "," : "", p->session);
 	(void)snprintf(text + n, sizeof(text) - (size_t)n, "}}");
 	while (p->n > 0)
 		(void)peer_take(p);
@@ -157,7 +159,8 @@ static const cJSON *vcall(struct peer *p, const char *method, const char *params
 		answer = answer_to(p, id);
 	}
 	if (str_at(answer, "result", "sessionId"))
-		(void)sl_fmt(p->session, sizeof(p->session), "%s", str_at(answer, "result", "sessionId"));
+		(void)sl_fmt(p->session, sizeof(p->session), "%s",
+			     str_at(answer, "result", "sessionId"));
 	return answer;
 }
 
@@ -237,6 +240,7 @@ void new_pipeline(struct peer *p, char out[256])
 
 void new_element(struct peer *p, const char *type, const char *pipeline, char out[256])
 {
-	call_str(p, out, 256, "create", "'type':'%s','constructorParams':{'mediaPipeline':'%s'},'properties':{}", type,
-		pipeline);
+	call_str(p, out, 256, "create",
+		 "'type':'%s','constructorParams':{'mediaPipeline':'%s'},'properties':{}", type,
+		 pipeline);
 }

@@ -8,7 +8,8 @@ static const cJSON *repeat(struct peer *p, const char *session, int id, const ch
 	char text[512];
 
 	(void)sl_fmt(text, sizeof(text),
-		     "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"create\",\"params\":{\"type\":\"%s\",\"sessionId\":\"%s\"}}",
+		     "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"create\",\"params\":{\"type\":\"%"
+		     "s\",\"sessionId\":\"%s\"}}",
 		     id, type, session);
 	peer_say(p, text);
 	STOP_AFTER_OOM();
@@ -26,7 +27,8 @@ TEST(the_same_request_of_a_session_gets_the_same_answer_for_20_s)
 	(void)call(p, "describe", "'object':'manager_ServerManager'");
 	(void)sl_fmt(session, sizeof(session), "%s", p->session);
 	(void)peer_take(p);
-	(void)sl_fmt(id, sizeof(id), "%s", str_at(repeat(p, session, 7, "MediaPipeline"), "result", "value"));
+	(void)sl_fmt(id, sizeof(id), "%s",
+		     str_at(repeat(p, session, 7, "MediaPipeline"), "result", "value"));
 	CHECK_STR(str_at(repeat(p, session, 7, "MediaPipeline"), "result", "value"), id);
 	peer_close(p);
 	q = peer_new();
@@ -40,7 +42,8 @@ TEST(the_same_request_of_a_session_gets_the_same_answer_for_20_s)
 	CHECK_EQ(kms_object_count(world.k), 3);
 	/* Errors are answers. */
 	CHECK_EQ(at(repeat(q, session, 9, "Nonsense"), "error", "code", NULL)->valuedouble, 40108);
-	CHECK_EQ(at(repeat(q, session, 9, "MediaPipeline"), "error", "code", NULL)->valuedouble, 40108);
+	CHECK_EQ(at(repeat(q, session, 9, "MediaPipeline"), "error", "code", NULL)->valuedouble,
+		 40108);
 	world_wait(20 * SL_SEC);
 	CHECK_EQ(world.k->rpc->cached.count, 0);
 	CHECK_EQ(world.k->rpc->cached_bytes, 0);
@@ -64,8 +67,10 @@ TEST(a_string_and_a_number_are_different_ids)
 
 	WORLD();
 	p = peer_new();
-	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"create\",\"params\":{\"type\":\"MediaPipeline\"}}");
-	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"method\":\"create\",\"params\":{\"type\":\"MediaPipeline\"}}");
+	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"create\",\"params\":{\"type\":"
+		    "\"MediaPipeline\"}}");
+	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"method\":\"create\",\"params\":{\"type\":"
+		    "\"MediaPipeline\"}}");
 	STOP_AFTER_OOM();
 	CHECK_EQ(kms_object_count(world.k), 2);
 }
@@ -78,14 +83,17 @@ TEST(the_cache_can_be_turned_off)
 	world.k->set.no_cache = true;
 	p = peer_new();
 	for (int i = 0; i < 2; i++)
-		peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"create\",\"params\":{\"type\":\"MediaPipeline\"}}");
+		peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"create\",\"params\":{"
+			    "\"type\":\"MediaPipeline\"}}");
 	STOP_AFTER_OOM();
 	CHECK_EQ(kms_object_count(world.k), 2);
 }
 
-#define SLOW                                                                                                       \
-	"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"invoke\",\"params\":{\"object\":\"manager_ServerManager\","    \
-	"\"operation\":\"getUsedCpu\",\"operationParams\":{\"interval\":100},\"sessionId\":\"%s\"}}"
+#define SLOW                                                                                       \
+	"{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"invoke\",\"params\":{\"object\":\"manager_"    \
+	"ServerManager\","                                                                         \
+	"\"operation\":\"getUsedCpu\",\"operationParams\":{\"interval\":100},\"sessionId\":\"%"    \
+	"s\"}}"
 
 TEST(who_asks_while_the_answer_is_being_made_gets_the_same_one)
 {
@@ -150,7 +158,8 @@ TEST(the_cache_is_bounded_in_bytes)
 	p = peer_new();
 	for (int i = 0; i < 400; i++) {
 		CHECK_EQ(call_code(p, "invoke",
-				   "'object':'manager_ServerManager','operation':'getKmd','operationParams':{'moduleName':'core'}"),
+				   "'object':'manager_ServerManager','operation':'getKmd','"
+				   "operationParams':{'moduleName':'core'}"),
 			 0);
 		STOP_AFTER_OOM();
 	}

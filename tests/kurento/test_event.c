@@ -22,7 +22,8 @@ TEST(a_notification_has_the_shape_that_both_libraries_read)
 
 	WORLD();
 	p = peer_new();
-	call_str(p, subscription, sizeof(subscription), "subscribe", "'object':'manager_ServerManager','type':'ObjectCreated'");
+	call_str(p, subscription, sizeof(subscription), "subscribe",
+		 "'object':'manager_ServerManager','type':'ObjectCreated'");
 	new_pipeline(p, pipeline);
 	forget(p);
 	new_pipeline(p, pipeline);
@@ -32,7 +33,8 @@ TEST(a_notification_has_the_shape_that_both_libraries_read)
 	CHECK_STR(str_at(event, "method", NULL), "onEvent");
 	CHECK(!at(event, "id", NULL));
 	CHECK_STR(at(event, "params", "value", "type", NULL)->valuestring, "ObjectCreated");
-	CHECK_STR(at(event, "params", "value", "object", NULL)->valuestring, "manager_ServerManager");
+	CHECK_STR(at(event, "params", "value", "object", NULL)->valuestring,
+		  "manager_ServerManager");
 	CHECK_STR(str_at(data, "type", NULL), "ObjectCreated");
 	CHECK_STR(str_at(data, "source", NULL), "manager_ServerManager");
 	CHECK_STR(str_at(data, "object", NULL), pipeline);
@@ -63,22 +65,30 @@ TEST(a_session_hears_once_however_often_it_subscribed_and_not_after_the_last_uns
 	STOP_AFTER_OOM();
 	CHECK_EQ(p->n, 1);
 	CHECK_EQ(q->n, 1);
-	CHECK_STR(at(p->got[0], "params", "value", "data", "type", NULL)->valuestring, "UNEXPECTED_PIPELINE_ERROR");
+	CHECK_STR(at(p->got[0], "params", "value", "data", "type", NULL)->valuestring,
+		  "UNEXPECTED_PIPELINE_ERROR");
 	CHECK_STR(at(p->got[0], "params", "value", "type", NULL)->valuestring, "Error");
-	CHECK_STR(at(p->got[0], "params", "value", "data", "description", NULL)->valuestring, "it fell");
+	CHECK_STR(at(p->got[0], "params", "value", "data", "description", NULL)->valuestring,
+		  "it fell");
 	CHECK_EQ(at(p->got[0], "params", "value", "data", "errorCode", NULL)->valuedouble, 7);
-	CHECK(!at(call(p, "unsubscribe", "'object':'%s','subscription':'%s'", pipeline, first), "result", "value", NULL));
+	CHECK(!at(call(p, "unsubscribe", "'object':'%s','subscription':'%s'", pipeline, first),
+		  "result", "value", NULL));
 	forget(p);
 	kms_event_error(object(pipeline), "X", 7, "again");
 	CHECK_EQ(p->n, 1);
 	/* Another's subscription is not ours to end. */
-	CHECK_EQ(call_code(q, "unsubscribe", "'object':'%s','subscription':'%s'", pipeline, second), 0);
+	CHECK_EQ(call_code(q, "unsubscribe", "'object':'%s','subscription':'%s'", pipeline, second),
+		 0);
 	forget(p);
 	kms_event_error(object(pipeline), "X", 7, "again");
 	CHECK_EQ(p->n, 1);
-	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s','subscription':'%s'", pipeline, second), 0);
-	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s','subscription':'nonsense'", pipeline), 0);
-	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s/gone','subscription':'nonsense'", pipeline), 0);
+	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s','subscription':'%s'", pipeline, second),
+		 0);
+	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s','subscription':'nonsense'", pipeline),
+		 0);
+	CHECK_EQ(call_code(p, "unsubscribe", "'object':'%s/gone','subscription':'nonsense'",
+			   pipeline),
+		 0);
 	forget(p);
 	kms_event_error(object(pipeline), "X", 7, "again");
 	CHECK_EQ(p->n, 0);
@@ -101,9 +111,12 @@ TEST(an_event_comes_under_the_name_by_which_it_was_subscribed)
 	kms_event(object(a), "MediaFlowInStateChanged");
 	STOP_AFTER_OOM();
 	CHECK_EQ(p->n, 2);
-	CHECK_STR(at(p->got[0], "params", "value", "type", NULL)->valuestring, "MediaFlowInStateChange");
-	CHECK_STR(at(p->got[0], "params", "value", "data", "type", NULL)->valuestring, "MediaFlowInStateChange");
-	CHECK_STR(at(p->got[1], "params", "value", "type", NULL)->valuestring, "MediaFlowInStateChanged");
+	CHECK_STR(at(p->got[0], "params", "value", "type", NULL)->valuestring,
+		  "MediaFlowInStateChange");
+	CHECK_STR(at(p->got[0], "params", "value", "data", "type", NULL)->valuestring,
+		  "MediaFlowInStateChange");
+	CHECK_STR(at(p->got[1], "params", "value", "type", NULL)->valuestring,
+		  "MediaFlowInStateChanged");
 	kms_event(object(b), "MediaFlowInStateChanged");
 	CHECK_EQ(p->n, 2);
 }
@@ -117,17 +130,22 @@ TEST(tags_go_with_events_where_that_is_asked_for)
 	p = peer_new();
 	new_pipeline(p, pipeline);
 	CHECK_EQ(call_code(p, "subscribe", "'object':'%s','type':'Error'", pipeline), 0);
-	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'addTag','operationParams':{'key':'a','value':'\\\"'}",
+	CHECK_EQ(call_code(p, "invoke",
+			   "'object':'%s','operation':'addTag','operationParams':{'key':'a','value'"
+			   ":'\\\"'}",
 			   pipeline),
 		 0);
 	CHECK_EQ(call_code(p, "invoke",
-			   "'object':'%s','operation':'setSendTagsInEvents','operationParams':{'sendTagsInEvents':true}", pipeline),
+			   "'object':'%s','operation':'setSendTagsInEvents','operationParams':{'"
+			   "sendTagsInEvents':true}",
+			   pipeline),
 		 0);
 	forget(p);
 	kms_event_error(object(pipeline), "X", 7, "again");
 	STOP_AFTER_OOM();
 	CHECK_STR(text_of(at(p->got[0], "params", "value", "data", "tags", NULL)),
-		  "[{\"__module__\":\"kurento\",\"__type__\":\"Tag\",\"key\":\"a\",\"value\":\"\\\"\"}]");
+		  "[{\"__module__\":\"kurento\",\"__type__\":\"Tag\",\"key\":\"a\",\"value\":"
+		  "\"\\\"\"}]");
 }
 
 TEST(the_manager_tells_of_every_object_that_comes_or_goes)
@@ -138,8 +156,12 @@ TEST(the_manager_tells_of_every_object_that_comes_or_goes)
 	WORLD();
 	p = peer_new();
 	q = peer_new();
-	CHECK_EQ(call_code(q, "subscribe", "'object':'manager_ServerManager','type':'ObjectCreated'"), 0);
-	CHECK_EQ(call_code(q, "subscribe", "'object':'manager_ServerManager','type':'ObjectDestroyed'"), 0);
+	CHECK_EQ(call_code(q, "subscribe",
+			   "'object':'manager_ServerManager','type':'ObjectCreated'"),
+		 0);
+	CHECK_EQ(call_code(q, "subscribe",
+			   "'object':'manager_ServerManager','type':'ObjectDestroyed'"),
+		 0);
 	forget(q);
 	new_pipeline(p, pipeline);
 	new_element(p, "PassThrough", pipeline, element);
@@ -148,7 +170,8 @@ TEST(the_manager_tells_of_every_object_that_comes_or_goes)
 	CHECK_STR(at(q->got[1], "params", "value", "data", "object", NULL)->valuestring, element);
 	CHECK_STR(at(q->got[2], "params", "value", "type", NULL)->valuestring, "ObjectDestroyed");
 	CHECK_STR(at(q->got[2], "params", "value", "data", "objectId", NULL)->valuestring, element);
-	CHECK_STR(at(q->got[3], "params", "value", "data", "objectId", NULL)->valuestring, pipeline);
+	CHECK_STR(at(q->got[3], "params", "value", "data", "objectId", NULL)->valuestring,
+		  pipeline);
 }
 
 TEST(t50_subscriptions_of_a_session_are_bounded)
@@ -159,6 +182,10 @@ TEST(t50_subscriptions_of_a_session_are_bounded)
 	world.k->set.session_subscriptions = 2;
 	p = peer_new();
 	for (int i = 0; i < 2; i++)
-		CHECK_EQ(call_code(p, "subscribe", "'object':'manager_ServerManager','type':'ObjectCreated'"), 0);
-	CHECK_EQ(call_code(p, "subscribe", "'object':'manager_ServerManager','type':'ObjectCreated'"), 40009);
+		CHECK_EQ(call_code(p, "subscribe",
+				   "'object':'manager_ServerManager','type':'ObjectCreated'"),
+			 0);
+	CHECK_EQ(call_code(p, "subscribe",
+			   "'object':'manager_ServerManager','type':'ObjectCreated'"),
+		 40009);
 }

@@ -4,7 +4,8 @@
 
 static const char *value(struct peer *p, const char *object, const char *operation)
 {
-	const cJSON *v = at(call(p, "invoke", "'object':'%s','operation':'%s'", object, operation), "result", "value", NULL);
+	const cJSON *v = at(call(p, "invoke", "'object':'%s','operation':'%s'", object, operation),
+			    "result", "value", NULL);
 
 	CHECK(v);
 	return text_of(v);
@@ -29,7 +30,8 @@ TEST(a_pipeline_is_made_used_and_released)
 	CHECK(strstr(pipeline, "_kurento.MediaPipeline") == pipeline + 36);
 	CHECK_EQ(pipeline[14], '4');
 	new_element(p, "PassThrough", pipeline, element);
-	CHECK(strncmp(element, pipeline, strlen(pipeline)) == 0 && element[strlen(pipeline)] == '/');
+	CHECK(strncmp(element, pipeline, strlen(pipeline)) == 0 &&
+	      element[strlen(pipeline)] == '/');
 	CHECK_STR(strchr(element, '/') + 1 + 36, "_kurento.PassThrough");
 	CHECK_EQ(kms_object_count(world.k), 2);
 	CHECK_EQ(call_code(p, "release", "'object':'%s'", pipeline), 0);
@@ -48,7 +50,8 @@ TEST(objects_know_their_parents_and_children)
 	new_pipeline(p, pipeline);
 	new_element(p, "PassThrough", pipeline, element);
 	new_element(p, "Dispatcher", pipeline, hub);
-	call_str(p, port, sizeof(port), "create", "'type':'HubPort','constructorParams':{'hub':'%s'}", hub);
+	call_str(p, port, sizeof(port), "create",
+		 "'type':'HubPort','constructorParams':{'hub':'%s'}", hub);
 	CHECK(strncmp(port, hub, strlen(hub)) == 0);
 	CHECK_STR(value(p, pipeline, "getParent"), "null");
 	CHECK_STR(value(p, pipeline, "getMediaPipeline"), in_quotes(pipeline));
@@ -74,16 +77,25 @@ TEST(a_name_is_the_id_until_it_is_set)
 	p = peer_new();
 	new_pipeline(p, pipeline);
 	CHECK_STR(value(p, pipeline, "getName"), in_quotes(pipeline));
-	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'setName','operationParams':{'name':'Anna'}", pipeline), 0);
+	CHECK_EQ(call_code(p, "invoke",
+			   "'object':'%s','operation':'setName','operationParams':{'name':'Anna'}",
+			   pipeline),
+		 0);
 	CHECK_STR(value(p, pipeline, "getName"), "\"Anna\"");
 	CHECK_STR(value(p, pipeline, "getLatencyStats"), "false");
-	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'setLatencyStats','operationParams':{'latencyStats':true}",
+	CHECK_EQ(call_code(p, "invoke",
+			   "'object':'%s','operation':'setLatencyStats','operationParams':{'"
+			   "latencyStats':true}",
 			   pipeline),
 		 0);
 	CHECK_STR(value(p, pipeline, "getLatencyStats"), "true");
-	CHECK(at(call(p, "invoke", "'object':'%s','operation':'getCreationTime'", pipeline), "result", "value", NULL)
+	CHECK(at(call(p, "invoke", "'object':'%s','operation':'getCreationTime'", pipeline),
+		 "result", "value", NULL)
 		      ->valuedouble > 1e9);
-	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'setId','operationParams':{'id':'x'}", pipeline), 40008);
+	CHECK_EQ(call_code(p, "invoke",
+			   "'object':'%s','operation':'setId','operationParams':{'id':'x'}",
+			   pipeline),
+		 40008);
 }
 
 TEST(tags_are_added_replaced_read_and_removed)
@@ -94,21 +106,26 @@ TEST(tags_are_added_replaced_read_and_removed)
 	WORLD();
 	p = peer_new();
 	new_pipeline(p, pipeline);
-#define TAG(op, rest) call_code(p, "invoke", "'object':'%s','operation':'" op "','operationParams':{" rest "}", pipeline)
+#define TAG(op, rest)                                                                              \
+	call_code(p, "invoke", "'object':'%s','operation':'" op "','operationParams':{" rest "}",  \
+		  pipeline)
 	CHECK_EQ(TAG("addTag", "'key':'a','value':'1'"), 0);
 	CHECK_EQ(TAG("addTag", "'key':'b','value':'2'"), 0);
 	CHECK_EQ(TAG("addTag", "'key':'a','value':'3'"), 0);
 	CHECK_EQ(TAG("addTag", "'key':'a'"), 40001);
-	CHECK_STR(value(p, pipeline, "getTags"),
-		  "[{\"__module__\":\"kurento\",\"__type__\":\"Tag\",\"key\":\"a\",\"value\":\"3\"},"
-		  "{\"__module__\":\"kurento\",\"__type__\":\"Tag\",\"key\":\"b\",\"value\":\"2\"}]");
+	CHECK_STR(
+		value(p, pipeline, "getTags"),
+		"[{\"__module__\":\"kurento\",\"__type__\":\"Tag\",\"key\":\"a\",\"value\":\"3\"},"
+		"{\"__module__\":\"kurento\",\"__type__\":\"Tag\",\"key\":\"b\",\"value\":\"2\"}]");
 	CHECK_EQ(TAG("getTag", "'key':'a'"), 0);
 	CHECK_EQ(TAG("removeTag", "'key':'a'"), 0);
 	CHECK_EQ(TAG("removeTag", "'key':'a'"), 0);
 	CHECK_EQ(TAG("getTag", "'key':'a'"), 40110);
 	for (int i = 0; i < 99; i++)
 		CHECK_EQ(call_code(p, "invoke",
-				   "'object':'%s','operation':'addTag','operationParams':{'key':'k%d','value':''}", pipeline, i),
+				   "'object':'%s','operation':'addTag','operationParams':{'key':'k%"
+				   "d','value':''}",
+				   pipeline, i),
 			 0);
 	CHECK_EQ(TAG("addTag", "'key':'one too many','value':''"), 40009);
 #undef TAG
@@ -166,8 +183,15 @@ TEST(t50_objects_pipelines_and_the_rate_of_creation_are_bounded)
 	q = peer_new();
 	new_pipeline(p, pipeline);
 	for (int i = 0; i < 4; i++)
-		CHECK_EQ(call_code(p, "create", "'type':'PassThrough','constructorParams':{'mediaPipeline':'%s'}", pipeline), 0);
-	CHECK_EQ(call_code(p, "create", "'type':'PassThrough','constructorParams':{'mediaPipeline':'%s'}", pipeline), 40009);
+		CHECK_EQ(
+			call_code(p, "create",
+				  "'type':'PassThrough','constructorParams':{'mediaPipeline':'%s'}",
+				  pipeline),
+			0);
+	CHECK_EQ(call_code(p, "create",
+			   "'type':'PassThrough','constructorParams':{'mediaPipeline':'%s'}",
+			   pipeline),
+		 40009);
 	CHECK_EQ(kms_object_count(world.k), 5);
 	CHECK_EQ(call_code(q, "create", "'type':'MediaPipeline'"), 0);
 	CHECK_EQ(call_code(q, "create", "'type':'MediaPipeline'"), 0);
@@ -175,7 +199,8 @@ TEST(t50_objects_pipelines_and_the_rate_of_creation_are_bounded)
 	CHECK_EQ(kms_object_count(world.k), 7);
 	for (int i = 0; i < 17; i++)
 		(void)call_code(q, "create", "'type':'MediaPipeline'");
-	CHECK_STR(str_at(call(q, "create", "'type':'MediaPipeline'"), "error", "message"), "Objects are created too fast");
+	CHECK_STR(str_at(call(q, "create", "'type':'MediaPipeline'"), "error", "message"),
+		  "Objects are created too fast");
 	world_wait(1 * SL_SEC);
 	CHECK_STR(str_at(call(q, "create", "'type':'MediaPipeline'"), "error", "message"),
 		  "Reached the limit of objects of this server");
@@ -189,7 +214,8 @@ TEST(nothing_is_made_when_the_files_of_the_process_are_nearly_used_up)
 	p = peer_new();
 	world.k->set.exception_limit = 1e-9;
 	CHECK_EQ(call_code(p, "create", "'type':'MediaPipeline'"), 40009);
-	CHECK_STR(str_at(call(p, "create", "'type':'MediaPipeline'"), "error", "message"), "Reached KMS files limit: 0");
+	CHECK_STR(str_at(call(p, "create", "'type':'MediaPipeline'"), "error", "message"),
+		  "Reached KMS files limit: 0");
 	world.k->set.exception_limit = 0;
 	CHECK_EQ(call_code(p, "create", "'type':'MediaPipeline'"), 0);
 }

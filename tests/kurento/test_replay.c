@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/kurento/test_replay.c — what real clients said, said again: the answers have the same shape. Ids of the
- * recording stand for ours, learned answer by answer. */
+ * tests/kurento/test_replay.c — what real clients said, said again: the answers have the same
+ * shape. Ids of the recording stand for ours, learned answer by answer. */
 #include "tests/kurento/peer.h"
 #include <stdlib.h>
 
@@ -9,26 +9,31 @@ enum { LINE_MAX_BYTES = 1 << 16, IDS = 256, UUID = 36 };
 static struct {
 	char theirs[IDS][UUID + 1], ours[IDS][UUID + 1];
 	size_t n;
-	bool webrtc;                    /* the server has WebRtcEndpoint */
+	bool webrtc; /* the server has WebRtcEndpoint */
 	FILE *file;
 	cJSON *line;
 } replay;
 
-/* What a request gets here though the stand-in answered otherwise: it had every class, and knew no SDP. */
+/* What a request gets here though the stand-in answered otherwise: it had every class, and knew no
+ * SDP. */
 static const struct {
 	int id;
-	bool webrtc;                    /* only without that class */
+	bool webrtc; /* only without that class */
 	int code;
 } differs[] = {
-	{6, true, 40108},  {7, true, 40101},  {8, true, 40101},  {9, true, 40101},  {10, true, 40101}, {11, true, 40101},
-	{12, true, 40101}, {13, true, 40101}, {14, true, 40101}, {15, true, 40101}, {16, true, 40101}, {17, true, 40101},
-	{18, true, 40101}, {19, true, 40101}, {12, false, 40201}, {23, false, 40108}, {24, false, 40101},
+	{6, true, 40108},   {7, true, 40101},  {8, true, 40101},   {9, true, 40101},
+	{10, true, 40101},  {11, true, 40101}, {12, true, 40101},  {13, true, 40101},
+	{14, true, 40101},  {15, true, 40101}, {16, true, 40101},  {17, true, 40101},
+	{18, true, 40101},  {19, true, 40101}, {12, false, 40201}, {23, false, 40108},
+	{24, false, 40101},
 };
 
 static bool uuid_at(const char *s)
 {
 	for (int i = 0; i < UUID; i++)
-		if ((i == 8 || i == 13 || i == 18 || i == 23) ? s[i] != '-' : !strchr("0123456789abcdef", s[i]) || !s[i])
+		if ((i == 8 || i == 13 || i == 18 || i == 23)
+			    ? s[i] != '-'
+			    : !strchr("0123456789abcdef", s[i]) || !s[i])
 			return false;
 	return true;
 }
@@ -80,10 +85,12 @@ static void same_shape(const cJSON *theirs, const cJSON *ours, int id)
 		learn(theirs->valuestring, ours->valuestring);
 	cJSON_ArrayForEach(m, theirs)
 	{
-		const cJSON *o = cJSON_IsArray(theirs) ? cJSON_GetArrayItem(ours, i++)
-						       : cJSON_GetObjectItemCaseSensitive(ours, m->string);
+		const cJSON *o = cJSON_IsArray(theirs)
+					 ? cJSON_GetArrayItem(ours, i++)
+					 : cJSON_GetObjectItemCaseSensitive(ours, m->string);
 
-		/* Players and recorders are not here; the transaction ends where it asks for one. */
+		/* Players and recorders are not here; the transaction ends where it asks for one.
+		 */
 		if (id >= 20 && id <= 21 && cJSON_IsArray(theirs) && (!o || at(o, "error", NULL))) {
 			CHECK_EQ(o ? code_of(o) : 40108, 40108);
 			return;
@@ -100,14 +107,16 @@ static void compare(const cJSON *theirs, const cJSON *ours)
 	int id = (int)at(theirs, "id", NULL)->valuedouble, code = code_of(ours);
 
 	for (size_t i = 0; i < SL_COUNT(differs); i++)
-		if (differs[i].id == id && differs[i].code == code && (!differs[i].webrtc || !replay.webrtc))
+		if (differs[i].id == id && differs[i].code == code &&
+		    (!differs[i].webrtc || !replay.webrtc))
 			return;
 	/* Statistics of what never connected. */
 	if (id == 17 && code == 0)
 		return;
 	STOP_AFTER_OOM();
 	if (code != code_of(theirs))
-		sl_test_failed(__FILE__, __LINE__, "request %d got %d: %s", id, code, text_of(ours));
+		sl_test_failed(__FILE__, __LINE__, "request %d got %d: %s", id, code,
+			       text_of(ours));
 	same_shape(theirs, ours, id);
 	if (code)
 		CHECK_STR(str_at(ours, "error", "message"), str_at(theirs, "error", "message"));

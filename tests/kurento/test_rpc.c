@@ -21,7 +21,8 @@ TEST(a_ping_gets_pong_and_no_session_before_there_is_one)
 
 	WORLD();
 	p = peer_new();
-	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"params\":{\"interval\":5000},\"id\":0}"),
+	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"params\":{\"interval\":5000},"
+			  "\"id\":0}"),
 		  "{\"id\":0,\"jsonrpc\":\"2.0\",\"result\":{\"value\":\"pong\"}}");
 	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"id\":\"a\\\"b\"}"),
 		  "{\"id\":\"a\\\"b\",\"jsonrpc\":\"2.0\",\"result\":{\"value\":\"pong\"}}");
@@ -49,12 +50,13 @@ TEST(what_is_no_request_is_told_so_without_an_id)
 	WORLD();
 	p = peer_new();
 	for (size_t i = 0; i < SL_COUNT(none); i++)
-		CHECK_STR(said(p, none[i]), "{\"error\":{\"code\":-32600,\"message\":\"Invalid JSON-RPC "
-					    "request.\"},\"id\":null,\"jsonrpc\":\"2.0\"}");
-	CHECK_STR(said(p, "{\"jsonrpc\":"),
-		  "{\"error\":{\"code\":-32700,\"message\":\"Parse error.\"},\"id\":null,\"jsonrpc\":\"2.0\"}");
-	CHECK_STR(said(p, ""),
-		  "{\"error\":{\"code\":-32700,\"message\":\"Parse error.\"},\"id\":null,\"jsonrpc\":\"2.0\"}");
+		CHECK_STR(said(p, none[i]),
+			  "{\"error\":{\"code\":-32600,\"message\":\"Invalid JSON-RPC "
+			  "request.\"},\"id\":null,\"jsonrpc\":\"2.0\"}");
+	CHECK_STR(said(p, "{\"jsonrpc\":"), "{\"error\":{\"code\":-32700,\"message\":\"Parse "
+					    "error.\"},\"id\":null,\"jsonrpc\":\"2.0\"}");
+	CHECK_STR(said(p, ""), "{\"error\":{\"code\":-32700,\"message\":\"Parse "
+			       "error.\"},\"id\":null,\"jsonrpc\":\"2.0\"}");
 }
 
 TEST(a_method_that_is_none_and_parameters_that_are_missing_have_codes_of_their_own)
@@ -64,17 +66,22 @@ TEST(a_method_that_is_none_and_parameters_that_are_missing_have_codes_of_their_o
 	WORLD();
 	p = peer_new();
 	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"fly\",\"params\":{},\"id\":1}"),
-		  "{\"error\":{\"code\":-32601,\"message\":\"Method not found.\"},\"id\":1,\"jsonrpc\":\"2.0\"}");
+		  "{\"error\":{\"code\":-32601,\"message\":\"Method not "
+		  "found.\"},\"id\":1,\"jsonrpc\":\"2.0\"}");
 	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"create\",\"id\":2}"),
-		  "{\"error\":{\"code\":-32602,\"data\":{\"type\":\"INVALID_PARAMS\"},\"message\":\"'params' is "
+		  "{\"error\":{\"code\":-32602,\"data\":{\"type\":\"INVALID_PARAMS\"},\"message\":"
+		  "\"'params' is "
 		  "required\"},\"id\":2,\"jsonrpc\":\"2.0\"}");
 	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"invoke\",\"params\":[],\"id\":2}"),
-		  "{\"error\":{\"code\":-32602,\"data\":{\"type\":\"INVALID_PARAMS\"},\"message\":\"'params' is "
+		  "{\"error\":{\"code\":-32602,\"data\":{\"type\":\"INVALID_PARAMS\"},\"message\":"
+		  "\"'params' is "
 		  "required\"},\"id\":2,\"jsonrpc\":\"2.0\"}");
 	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"invoke\",\"params\":{},\"id\":3}"),
-		  "{\"error\":{\"code\":-32000,\"message\":\"'object' parameter is required\"},\"id\":3,\"jsonrpc\":"
+		  "{\"error\":{\"code\":-32000,\"message\":\"'object' parameter is "
+		  "required\"},\"id\":3,\"jsonrpc\":"
 		  "\"2.0\"}");
-	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"describe\",\"params\":{\"object\":5},\"id\":4}"),
+	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"method\":\"describe\",\"params\":{\"object\":5},"
+			  "\"id\":4}"),
 		  "{\"error\":{\"code\":-32000,\"message\":\"'object' parameter should be a "
 		  "string\"},\"id\":4,\"jsonrpc\":\"2.0\"}");
 	CHECK_EQ(call_code(p, "create", "%s", ""), -32000);
@@ -92,11 +99,13 @@ TEST(a_notification_is_obeyed_and_told_that_it_gets_no_answer)
 
 	WORLD();
 	p = peer_new();
-	peer_say(p, "{\"jsonrpc\":\"2.0\",\"method\":\"create\",\"params\":{\"type\":\"MediaPipeline\"}}");
+	peer_say(p, "{\"jsonrpc\":\"2.0\",\"method\":\"create\",\"params\":{\"type\":"
+		    "\"MediaPipeline\"}}");
 	STOP_AFTER_OOM();
 	a = peer_take(p);
 	CHECK_EQ(at(a, "error", "code", NULL)->valuedouble, -32000);
-	CHECK_STR(str_at(a, "error", "message"), "Ignoring response because of a notification request");
+	CHECK_STR(str_at(a, "error", "message"),
+		  "Ignoring response because of a notification request");
 	CHECK(cJSON_IsNull(at(a, "id", NULL)));
 	CHECK(cJSON_IsString(at(a, "error", "data", "value", NULL)));
 	CHECK_EQ(kms_object_count(world.k), 1);
@@ -109,37 +118,48 @@ TEST(an_error_has_its_name_and_no_session)
 	WORLD();
 	p = peer_new();
 	CHECK_STR(text_of(call(p, "describe", "'object':'1234'")),
-		  "{\"error\":{\"code\":40101,\"data\":{\"type\":\"MEDIA_OBJECT_NOT_FOUND\"},\"message\":\"Object '1234' "
+		  "{\"error\":{\"code\":40101,\"data\":{\"type\":\"MEDIA_OBJECT_NOT_FOUND\"},"
+		  "\"message\":\"Object '1234' "
 		  "not found\"},\"id\":0,\"jsonrpc\":\"2.0\"}");
 	CHECK_STR(text_of(call(p, "create", "'type':'Nonsense'")),
-		  "{\"error\":{\"code\":40108,\"data\":{\"type\":\"MEDIA_OBJECT_NOT_AVAILABLE\"},\"message\":\"Factory "
+		  "{\"error\":{\"code\":40108,\"data\":{\"type\":\"MEDIA_OBJECT_NOT_AVAILABLE\"},"
+		  "\"message\":\"Factory "
 		  "'Nonsense' not found\"},\"id\":1,\"jsonrpc\":\"2.0\"}");
 	CHECK_STR(text_of(call(p, "invoke",
-			       "'object':'manager_ServerManager','operation':'foo','operationParams':{'a':1,'b':2}")),
-		  "{\"error\":{\"code\":40008,\"data\":{\"type\":\"MALFORMED_TRANSACTION\"},\"message\":\"Method 'foo' "
+			       "'object':'manager_ServerManager','operation':'foo','"
+			       "operationParams':{'a':1,'b':2}")),
+		  "{\"error\":{\"code\":40008,\"data\":{\"type\":\"MALFORMED_TRANSACTION\"},"
+		  "\"message\":\"Method 'foo' "
 		  "with 2 parameters not found\"},\"id\":2,\"jsonrpc\":\"2.0\"}");
 	CHECK_STR(text_of(call(p, "subscribe", "'object':'manager_ServerManager','type':'Rain'")),
-		  "{\"error\":{\"code\":40106,\"data\":{\"type\":\"MEDIA_OBJECT_EVENT_NOT_SUPPORTED\"},\"message\":"
+		  "{\"error\":{\"code\":40106,\"data\":{\"type\":\"MEDIA_OBJECT_EVENT_NOT_"
+		  "SUPPORTED\"},\"message\":"
 		  "\"Event 'Rain' not supported\"},\"id\":3,\"jsonrpc\":\"2.0\"}");
 	CHECK_STR(text_of(call(p, "invoke",
-			       "'object':'manager_ServerManager','operation':'getKmd','operationParams':{'moduleName':"
+			       "'object':'manager_ServerManager','operation':'getKmd','"
+			       "operationParams':{'moduleName':"
 			       "'x'}")),
-		  "{\"error\":{\"code\":40500,\"data\":{\"type\":\"UNDEFINED\"},\"message\":\"Requested kmd module "
+		  "{\"error\":{\"code\":40500,\"data\":{\"type\":\"UNDEFINED\"},\"message\":"
+		  "\"Requested kmd module "
 		  "doesn't exist\"},\"id\":4,\"jsonrpc\":\"2.0\"}");
 }
 
 TEST(classes_that_the_server_has_not_are_refused_as_kurento_does)
 {
-	static const char *const none[] = {"MediaElement",   "MediaObject",      "Hub",          "ServerManager",
-					   "PlayerEndpoint", "RecorderEndpoint", "Composite",    "kurento.Mixer",
-					   "GStreamerFilter", "chroma.ChromaFilter", ""};
+	static const char *const none[] = {
+		"MediaElement",	   "MediaObject",	  "Hub",       "ServerManager",
+		"PlayerEndpoint",  "RecorderEndpoint",	  "Composite", "kurento.Mixer",
+		"GStreamerFilter", "chroma.ChromaFilter", ""};
 	struct peer *p;
 
 	WORLD();
 	p = peer_new();
 	for (size_t i = 0; i < SL_COUNT(none); i++)
-		CHECK_EQ(call_code(p, "create", "'type':'%s','constructorParams':{'mediaPipeline':'x','uri':'y'}", none[i]),
-			 40108);
+		CHECK_EQ(
+			call_code(p, "create",
+				  "'type':'%s','constructorParams':{'mediaPipeline':'x','uri':'y'}",
+				  none[i]),
+			40108);
 	CHECK_EQ(kms_object_count(world.k), 0);
 }
 
@@ -152,15 +172,27 @@ TEST(arguments_of_a_constructor_are_checked)
 	p = peer_new();
 	new_pipeline(p, pipeline);
 	CHECK_EQ(call_code(p, "create", "'type':'PassThrough'"), 40001);
-	CHECK_STR(str_at(call(p, "create", "'type':'PassThrough'"), "error", "message"), "'constructorParams' is required");
+	CHECK_STR(str_at(call(p, "create", "'type':'PassThrough'"), "error", "message"),
+		  "'constructorParams' is required");
 	CHECK_EQ(call_code(p, "create", "'type':'PassThrough','constructorParams':[]"), 40001);
 	CHECK_EQ(call_code(p, "create", "'type':'PassThrough','constructorParams':{}"), 40001);
-	CHECK_EQ(call_code(p, "create", "'type':'PassThrough','constructorParams':{'mediaPipeline':7}"), 40001);
-	CHECK_EQ(call_code(p, "create", "'type':'PassThrough','constructorParams':{'mediaPipeline':'x'}"), 40101);
-	CHECK_EQ(call_code(p, "create", "'type':'PassThrough','constructorParams':{'mediaPipeline':'newref:0'}") / 100, 401);
+	CHECK_EQ(call_code(p, "create",
+			   "'type':'PassThrough','constructorParams':{'mediaPipeline':7}"),
+		 40001);
+	CHECK_EQ(call_code(p, "create",
+			   "'type':'PassThrough','constructorParams':{'mediaPipeline':'x'}"),
+		 40101);
+	CHECK_EQ(
+		call_code(p, "create",
+			  "'type':'PassThrough','constructorParams':{'mediaPipeline':'newref:0'}") /
+			100,
+		401);
 	CHECK_EQ(call_code(p, "describe", "'object':'newref:0'"), 40109);
-	CHECK_EQ(call_code(p, "create", "'type':'kurento.PassThrough','constructorParams':{'mediaPipeline':'%s'}", pipeline),
-		 0);
+	CHECK_EQ(
+		call_code(p, "create",
+			  "'type':'kurento.PassThrough','constructorParams':{'mediaPipeline':'%s'}",
+			  pipeline),
+		0);
 	CHECK_EQ(kms_object_count(world.k), 2);
 }
 
@@ -195,8 +227,8 @@ TEST(every_factory_that_is_told_of_works_and_no_other)
 
 	WORLD();
 	p = peer_new();
-	modules = at(call(p, "invoke", "'object':'manager_ServerManager','operation':'getInfo'"), "result", "value",
-		     "modules", NULL);
+	modules = at(call(p, "invoke", "'object':'manager_ServerManager','operation':'getInfo'"),
+		     "result", "value", "modules", NULL);
 	cJSON_ArrayForEach(m, modules) cJSON_ArrayForEach(f, at(m, "factories", NULL))
 	{
 		const struct kms_class *class = kms_class_find(sl_str_z(f->valuestring));
@@ -212,8 +244,8 @@ TEST(every_factory_that_is_told_of_works_and_no_other)
 
 static const cJSON *manager(struct peer *p, const char *operation)
 {
-	return at(call(p, "invoke", "'object':'manager_ServerManager','operation':'%s'", operation), "result", "value",
-		  NULL);
+	return at(call(p, "invoke", "'object':'manager_ServerManager','operation':'%s'", operation),
+		  "result", "value", NULL);
 }
 
 TEST(the_manager_counts_what_there_is)
@@ -233,7 +265,8 @@ TEST(the_manager_counts_what_there_is)
 	CHECK_STR(manager(p, "getMetadata")->valuestring, "");
 	CHECK_STR(manager(p, "getId")->valuestring, "manager_ServerManager");
 	CHECK(strstr(at(call(p, "invoke",
-			     "'object':'manager_ServerManager','operation':'getKmd','operationParams':{'moduleName':'core'}"),
+			     "'object':'manager_ServerManager','operation':'getKmd','"
+			     "operationParams':{'moduleName':'core'}"),
 			"result", "value", NULL)
 			     ->valuestring,
 		     "MediaPipeline"));
@@ -248,10 +281,13 @@ TEST(the_use_of_the_processor_is_told_when_its_interval_is_over)
 	WORLD();
 	p = peer_new();
 	q = peer_new();
-	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":\"cpu\",\"method\":\"invoke\",\"params\":{\"object\":"
-		    "\"manager_ServerManager\",\"operation\":\"getUsedCpu\",\"operationParams\":{\"interval\":500}}}");
-	peer_say(q, "{\"jsonrpc\":\"2.0\",\"id\":\"cpu\",\"method\":\"invoke\",\"params\":{\"object\":"
-		    "\"manager_ServerManager\",\"operation\":\"getUsedCpu\"}}");
+	peer_say(p,
+		 "{\"jsonrpc\":\"2.0\",\"id\":\"cpu\",\"method\":\"invoke\",\"params\":{\"object\":"
+		 "\"manager_ServerManager\",\"operation\":\"getUsedCpu\",\"operationParams\":{"
+		 "\"interval\":500}}}");
+	peer_say(q,
+		 "{\"jsonrpc\":\"2.0\",\"id\":\"cpu\",\"method\":\"invoke\",\"params\":{\"object\":"
+		 "\"manager_ServerManager\",\"operation\":\"getUsedCpu\"}}");
 	STOP_AFTER_OOM();
 	CHECK_EQ(p->n, 0);
 	world_wait(499 * SL_MS);
@@ -271,7 +307,8 @@ TEST(a_call_that_waits_is_nobodys_when_the_server_ends)
 	p = peer_new();
 	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"invoke\",\"params\":{\"object\":"
 		    "\"manager_ServerManager\",\"operation\":\"getUsedCpu\"}}");
-	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"transaction\",\"params\":{\"operations\":[{\"jsonrpc\":"
+	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"transaction\",\"params\":{"
+		    "\"operations\":[{\"jsonrpc\":"
 		    "\"2.0\",\"id\":0,\"method\":\"invoke\",\"params\":{\"object\":"
 		    "\"manager_ServerManager\",\"operation\":\"getUsedCpu\"}}]}}");
 	STOP_AFTER_OOM();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/kurento/test_session.c — who holds what, coming back, and the collection of those who do not. */
+ * tests/kurento/test_session.c — who holds what, coming back, and the collection of those who do
+ * not. */
 #include "tests/kurento/peer.h"
 
 #define PERIOD (240 * SL_SEC)
@@ -33,7 +34,8 @@ TEST(connect_begins_a_session_or_finds_the_one_it_names)
 	CHECK_STR(str_at(a, "result", "serverId"), world.k->server_id);
 	q = peer_with("00000000-0000-4000-8000-000000000000");
 	a = call(q, "connect", "%s", "");
-	CHECK_STR(text_of(a), "{\"error\":{\"code\":40007,\"data\":{\"type\":\"INVALID_SESSION\"},\"message\":\"Invalid "
+	CHECK_STR(text_of(a), "{\"error\":{\"code\":40007,\"data\":{\"type\":\"INVALID_SESSION\"},"
+			      "\"message\":\"Invalid "
 			      "session\"},\"id\":0,\"jsonrpc\":\"2.0\"}");
 	CHECK_EQ(call_code(q, "keepAlive", "%s", ""), 40007);
 	CHECK_EQ(call_code(p, "keepAlive", "%s", ""), 0);
@@ -47,7 +49,8 @@ TEST(who_comes_back_finds_objects_and_subscriptions)
 	WORLD();
 	p = peer_new();
 	new_pipeline(p, pipeline);
-	call_str(p, subscription, sizeof(subscription), "subscribe", "'object':'manager_ServerManager','type':'ObjectCreated'");
+	call_str(p, subscription, sizeof(subscription), "subscribe",
+		 "'object':'manager_ServerManager','type':'ObjectCreated'");
 	(void)sl_fmt(session, sizeof(session), "%s", p->session);
 	peer_close(p);
 	/* Lost while nobody is there. */
@@ -134,7 +137,8 @@ TEST(an_object_that_two_sessions_hold_lives_until_both_are_gone)
 	new_pipeline(p, pipeline);
 	new_element(p, "PassThrough", pipeline, element);
 	CHECK_EQ(call_code(q, "describe", "'object':'%s'", pipeline), 0);
-	CHECK_STR(text_of(call(p, "closeSession", "%s", "")), "{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":null}");
+	CHECK_STR(text_of(call(p, "closeSession", "%s", "")),
+		  "{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":null}");
 	CHECK_EQ(kms_object_count(world.k), 2);
 	CHECK_EQ(call_code(q, "describe", "'object':'%s'", element), 0);
 	CHECK_EQ(call_code(q, "unref", "'object':'%s'", element), 0);
@@ -257,7 +261,8 @@ TEST(a_thousand_pipelines_come_and_go_twenty_times_and_leave_nothing)
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 1000; i++) {
 			new_pipeline(p, ids[i]);
-			CHECK_EQ(call_code(p, "subscribe", "'object':'%s','type':'Error'", ids[i]), 0);
+			CHECK_EQ(call_code(p, "subscribe", "'object':'%s','type':'Error'", ids[i]),
+				 0);
 		}
 		CHECK_EQ(kms_object_count(world.k), 1000);
 		for (int i = 0; i < 1000; i++)

@@ -21,15 +21,17 @@ static int start_kurento(void)
 	return err && sl_test_oom_fired() ? SL_ENOMEM : err;
 }
 
-#define KURENTO()                            \
-	do {                                 \
-		DEFER(stop_kurento, NULL);   \
-		TRY(start_kurento());        \
+#define KURENTO()                                                                                  \
+	do {                                                                                       \
+		DEFER(stop_kurento, NULL);                                                         \
+		TRY(start_kurento());                                                              \
 	} while (0)
 
 #define PING "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"
 #define PONG "{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":{\"value\":\"pong\"}}"
-#define DESCRIBE "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"describe\",\"params\":{\"object\":\"manager_ServerManager\"}}"
+#define DESCRIBE                                                                                   \
+	"{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"describe\",\"params\":{\"object\":\"manager_" \
+	"ServerManager\"}}"
 
 static void opens(const char *path, const char *headers)
 {
@@ -55,7 +57,8 @@ TEST(text_and_binary_messages_are_answered_by_text)
 
 	RIG();
 	KURENTO();
-	w = ws_open("/kurento", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
+	w = ws_open("/kurento",
+		    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
 	ws_text(&w, PING);
 	CHECK_STR(ws_message(&w), PONG);
 	ws_send(&w, WS_FIN | WS_BINARY, PING, sizeof(PING) - 1);
@@ -80,7 +83,8 @@ TEST(the_path_is_as_configured_and_no_other)
 
 TEST(an_upgrade_without_a_key_gets_the_500_that_health_checks_want)
 {
-	static const char probe[] = "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: 127.0.0.1\r\n";
+	static const char probe[] =
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: 127.0.0.1\r\n";
 
 	RIG();
 	KURENTO();
@@ -90,7 +94,8 @@ TEST(an_upgrade_without_a_key_gets_the_500_that_health_checks_want)
 
 TEST(the_health_check_needs_no_token)
 {
-	static const char probe[] = "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: 127.0.0.1\r\n";
+	static const char probe[] =
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: 127.0.0.1\r\n";
 
 	rig_init();
 	DEFER(rig_stop, NULL);
@@ -231,7 +236,9 @@ TEST(t51_a_client_that_does_not_read_its_events_is_cut_and_its_session_stays)
 	CHECK(kms_session_by_id(kms, sl_str(session, 36)) == s);
 	w = ws_open("/kurento", "");
 	(void)sl_fmt(text, sizeof(text),
-		     "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"connect\",\"params\":{\"sessionId\":\"%.36s\"}}", session);
+		     "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"connect\",\"params\":{"
+		     "\"sessionId\":\"%.36s\"}}",
+		     session);
 	ws_text(&w, text);
 	message = ws_message(&w);
 	STOP_AFTER_OOM();
@@ -242,7 +249,8 @@ TEST(t51_a_client_that_does_not_read_its_events_is_cut_and_its_session_stays)
 TEST(who_asks_and_does_not_read_waits_until_its_silence_is_noticed)
 {
 	static const char kmd[] =
-		"{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"invoke\",\"params\":{\"object\":\"manager_ServerManager\","
+		"{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"invoke\",\"params\":{\"object\":"
+		"\"manager_ServerManager\","
 		"\"operation\":\"getKmd\",\"operationParams\":{\"moduleName\":\"core\"}}}";
 	char text[256];
 	struct wsclient w;
@@ -282,7 +290,8 @@ TEST(the_timer_answers_what_had_to_wait)
 	RIG();
 	KURENTO();
 	w = ws_open("/kurento", "");
-	ws_text(&w, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"invoke\",\"params\":{\"object\":\"manager_ServerManager\","
+	ws_text(&w, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"invoke\",\"params\":{\"object\":"
+		    "\"manager_ServerManager\","
 		    "\"operation\":\"getUsedCpu\",\"operationParams\":{\"interval\":5}}}");
 	message = ws_message(&w);
 	STOP_AFTER_OOM();
