@@ -105,6 +105,13 @@ async function call(t, e, conf = {}) {
 const DIRECT = 'iif lo meta l4proto udp counter drop';
 const url = (query, port = TURN.port, password = TURN.password, host = TURN.host) => `${TURN.user}:${password}@${host}:${port}${query}`;
 
+// The end of a stream tells at once that the relay is no more.
+async function die(turn, e) {
+	await turn.stop('SIGTERM');
+	const error = await until('an Error event', () => eventsOf(e.rpc, 'Error')[0]);
+	check(error.description.includes(`TURN tcp ${TURN.host}`), `not in words: ${JSON.stringify(error)}`);
+}
+
 const relays = [
 	['turn-udp', url('?transport=udp'), []],
 	['turn-ipv6', url('', TURN.port, TURN.password, `[${TURN.host6}]`), [], TURN.host6],
@@ -114,7 +121,7 @@ const relays = [
 	name,
 	needs: [chromium, missingTurn],
 	async run(t) {
-		await startTurn(t);
+		const turn = await startTurn(t);
 		await filter(t, 'relay', [DIRECT, ...rules]);
 		const e = await endpoint(t, turnUrl, ['--kurento.ice_tcp=false', await apart(t)]);
 		const s = await call(t, e);
@@ -123,6 +130,8 @@ const relays = [
 		check(/ typ relay/.test(pair.candidatePair.localCandidate), `the pair that was told: ${JSON.stringify(pair)}`);
 		check(await counted('relay') > 0, 'nothing was dropped: was the relay the only way?');
 		check(!eventsOf(e.rpc, 'Error').length, `errors: ${JSON.stringify(eventsOf(e.rpc, 'Error'))}`);
+		if (name === 'turn-tcp')
+			await die(turn, e);
 	},
 }));
 
