@@ -195,6 +195,8 @@ static void lose(struct sl_ice *ice, struct sl_ice_pair *p, int64_t now_us)
 	other = ice_at(ice, ice_best_valid(ice));
 	if (other)
 		ice_select(ice, other, now_us);
+	else if (ice->state == SL_ICE_CONNECTED)
+		ice->state = SL_ICE_DISCONNECTED;
 }
 
 void sl_ice_path_lost(struct sl_ice *ice, const struct sl_path *path, int64_t now_us)

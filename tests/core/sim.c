@@ -397,6 +397,7 @@ static int init_engine(struct sim *s, unsigned loop)
 		.max_tracks = 1024,
 		.max_packets = or (s->conf.max_packets, 4096),
 		.max_handshakes = or (s->conf.max_handshakes, 128),
+		.max_checks = s->conf.max_checks,
 		.ice_timeout_us = s->conf.ice_timeout_us ? s->conf.ice_timeout_us : 15 * SL_SEC,
 		.ntp_offset_us = (WALL_S + INT64_C(2208988800)) * SL_SEC,
 		.max_video_bps = s->conf.max_video_bps,

@@ -32,6 +32,7 @@ struct sim_conf {
 	bool fixed_keys; /* no handshakes: keys are given, with transform `impl` */
 	enum sl_srtp_impl impl;
 	uint32_t max_handshakes, max_packets, max_transports; /* 0: enough */
+	uint32_t max_checks;				      /* a second; 0: any number */
 	int64_t ice_timeout_us;				      /* 0: 15 s */
 	uint32_t max_video_bps;
 	bool watch;  /* every transport */

@@ -44,6 +44,34 @@ TEST(a_full_agent_connects_to_peers_that_wait_for_it)
 	call_end(&c);
 }
 
+/* ---- T07 ---- */
+
+enum { GONE = 50, CHECKS = 10, SECONDS = 5 };
+
+/* All that is sent goes to peers that left before it came. */
+TEST(t07_all_sessions_of_a_loop_share_one_budget_of_checks)
+{
+	struct sim *s;
+
+	sim_no_oom();
+	s = sim_new(&(struct sim_conf){
+		.seed = 707, .full = true, .loops = 1, .max_checks = CHECKS});
+	for (int i = 0; i < GONE; i++) {
+		struct sim_peer *sp = sim_peer(s, 0);
+
+		sim_sends(sp, SL_OPUS, 0);
+		sp->down.down = sp->up.down = true;
+		sim_open(sp);
+		sim_leave(sp);
+	}
+	for (uint64_t i = 1; i <= SECONDS; i++) {
+		uint64_t before = s->stray_packets;
+
+		sim_run(s, SL_SEC);
+		CHECK(s->stray_packets > before && s->stray_packets - before <= CHECKS);
+	}
+}
+
 /* ---- gathering ---- */
 
 static void gather(struct sim_peer *sp, enum sl_turn_transport transport, int turns)

@@ -253,6 +253,7 @@ static void add_remote(struct sl_rd *r)
 		.priority = b,
 		.type = (enum sl_ice_type)(b & 3),
 		.foundation = {(char)('a' + b % 3), 0},
+		.tcp = W.paths[where].remote.tcp ? SL_CAND_TCP_PASSIVE : SL_CAND_UDP,
 	};
 
 	if (sl_ice_add_remote(&W.ice, &c, W.now_us) == SL_OK)
@@ -265,8 +266,8 @@ static void add_local(struct sl_rd *r)
 	struct sl_ice_cand c = {.addr = sl_addr_v4(192, 0, 2, b, 5000),
 				.sock = b & 3,
 				.priority = b,
-				.foundation = "l"};
-
+				.foundation = "l",
+				.tcp = b & 0x80 ? SL_CAND_TCP_ACTIVE : SL_CAND_UDP};
 	int err = sl_ice_add_local(&W.ice, &c, W.now_us);
 
 	MUST(err == SL_OK || (err == SL_EFULL && W.ice.local_count == SL_ICE_LOCAL_MAX));
@@ -308,6 +309,36 @@ static void end_of_candidates(struct sl_rd *r)
 	sl_ice_end_of_candidates(&W.ice, W.now_us);
 }
 
+static void sock_lost(struct sl_rd *r)
+{
+	uint32_t sock = sl_rd8(r) % SOCKS;
+	const struct sl_path *path;
+
+	sl_ice_sock_lost(&W.ice, sock, W.now_us);
+	path = sl_ice_path(&W.ice);
+	MUST(!path || path->sock != sock);
+}
+
+static void path_lost(struct sl_rd *r)
+{
+	const struct sl_path *path = &W.paths[sl_rd8(r) % PATHS];
+
+	sl_ice_path_lost(&W.ice, path, W.now_us);
+	MUST(!sl_ice_is_valid(&W.ice, path));
+}
+
+/* The stream that is opened for a check. */
+static void rebase(struct sl_rd *r)
+{
+	const struct sl_path *path = &W.paths[sl_rd8(r) % PATHS];
+	uint8_t sock = sl_rd8(r) % SOCKS;
+
+	if (path->remote.tcp && !sl_ice_is_valid(&W.ice, path))
+		sl_ice_rebase(&W.ice, path, sock);
+}
+
+static void (*const rare[])(struct sl_rd *r) = {sock_lost, path_lost, rebase};
+
 static void (*const commands[])(struct sl_rd *r) = {
 	wait,	 say,	     respond,	media, add_remote,	  say,	wait,  respond, raw,
 	restart, set_remote, add_local, leap,  end_of_candidates, wait, media,
@@ -339,6 +370,7 @@ static void begin(uint8_t conf_bits)
 		W.paths[i].sock = i & 1;
 		W.paths[i].remote = sl_addr_v4(i < 14 ? 203 : 127, 0, 113, i, 700);
 	}
+	W.paths[12].remote.tcp = W.paths[13].remote.tcp = 1;
 	W.paths[15].remote = (struct sl_addr){.ip = {0x20, 1}, .port = 5, .family = 6};
 	(void)sl_fmt(W.theirs[0], sizeof(W.theirs[0]), "peer");
 	(void)sl_fmt(W.theirs[1], sizeof(W.theirs[1]), "none");
@@ -356,7 +388,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	while (sl_rd_left(&r) > 0) {
 		uint8_t b = sl_rd8(&r);
 
-		commands[b % SL_COUNT(commands)](&r);
+		if (b >= 240)
+			rare[b % SL_COUNT(rare)](&r);
+		else
+			commands[b % SL_COUNT(commands)](&r);
 		judge();
 	}
 	sl_ice_fini(&W.ice);
