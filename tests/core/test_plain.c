@@ -561,6 +561,74 @@ TEST(the_end_of_a_key_is_said_once_and_in_time)
 	CHECK_EQ(events(SL_EV_KEY_LIMIT), 1);
 }
 
+/* ---- feedback ---- */
+
+/* A camera's transport as its description has it: with feedback (AVPF) or without (AVP). */
+static void watch_camera(struct end *in, struct end *out, bool feedback)
+{
+	struct sl_plain_conf ci = plain(10, 5000), co = plain(20, 6000);
+	struct sl_track_conf video = {
+		.publish = true,
+		.kind = SL_VIDEO,
+		.codec_count = 1,
+		.codecs = {{.pt = PT, .codec = SL_VP8, .nack = feedback, .pli = feedback}}};
+
+	TRY(open_end(in, &ci, true));
+	TRY(open_end(out, &co, false));
+	sl_publisher_free(publisher(in));
+	sl_subscriber_free(sl_pool_at(&rig.e.subscribers, out->reply.tracks[0]));
+	TRY(sl_publisher_new(transport(in), &video, &in->reply.tracks[0]));
+	video.publish = false;
+	video.ssrc = 0x5e5e5e5e;
+	TRY(sl_subscriber_new(transport(out), &video, &out->reply.tracks[0]));
+	join(in, out);
+	run(5 * SL_MS);
+}
+
+static bool asked_for(const struct place *p, uint8_t type, uint8_t format)
+{
+	struct sl_rd it = sl_rd(p->last, p->last_len);
+	struct sl_rtcp r;
+
+	while (p->last_len > 0 && sl_rtcp_next(&it, &r))
+		if (r.type == type && r.count == format)
+			return true;
+	return false;
+}
+
+/* Whether a picture, and a packet that is missing, are asked for. */
+static void check_feedback(bool feedback)
+{
+	struct sl_addr camera = host(10, 5000), rtcp = host(10, 5001);
+	struct end in, out;
+	unsigned plis = 0, nacks = 0;
+
+	TRY(rig_start());
+	DEFER(rig_end, NULL);
+	watch_camera(&in, &out, feedback);
+	for (int i = 0; i < 50; i++) {
+		at(&rtcp)->last_len = 0;
+		in.seq = (uint16_t)(in.seq + (i == 25));
+		send_many(&in, &camera, 1);
+		plis += asked_for(at(&rtcp), SL_RTCP_PSFB, SL_PSFB_PLI);
+		nacks += asked_for(at(&rtcp), SL_RTCP_RTPFB, SL_RTPFB_NACK);
+	}
+	CHECK_EQ(plis > 0, feedback);
+	CHECK_EQ(nacks > 0, feedback);
+	CHECK(at(&rtcp)->rtcp > 0);
+	CHECK_EQ(at(&camera)->bytes, 0);
+}
+
+TEST(with_avpf_pictures_and_lost_packets_are_asked_for_at_the_port_for_rtcp)
+{
+	check_feedback(true);
+}
+
+TEST(with_avp_nothing_is_asked_for)
+{
+	check_feedback(false);
+}
+
 /* ---- T01: where media goes ---- */
 
 /* Everything that a third host may send, to every port there is. */
