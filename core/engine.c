@@ -333,15 +333,18 @@ static int cut_runs(struct sl_engine *e, const struct sl_span *span, const uint8
 /* Runs through relays are wrapped, the others go as they are. */
 static void send_runs(struct sl_engine *e, struct sl_run *runs, int n)
 {
-	if (e->by_relay.count == 0) {
-		e->io.send(e->io.arg, runs, n);
-		return;
-	}
-	for (int i = 0; i < n; i++)
-		if (runs[i].path->sock & SL_SOCK_RELAY)
-			sl_relay_send(e, &runs[i]);
+	while (n > 0) {
+		int some = e->by_relay.count == 0 ? n : 0;
+
+		while (some < n && !(runs[some].path->sock & SL_SOCK_RELAY))
+			some++;
+		if (some > 0)
+			e->io.send(e->io.arg, runs, some);
 		else
-			e->io.send(e->io.arg, &runs[i], 1);
+			sl_relay_send(e, &runs[some++]);
+		runs += some;
+		n -= some;
+	}
 }
 
 static void send_sealed(struct sl_engine *e, const struct sl_span *spans, int n,
