@@ -149,7 +149,7 @@ const others = [
 			check(error.description.includes(TURN.host) && /wrong user name or password/.test(error.description), `not in words: ${JSON.stringify(error)}`);
 			await until('gathering is done', () => eventsOf(e.rpc, 'IceGatheringDone')[0]);
 			check(eventsOf(e.rpc, 'IceCandidateFound').every((d) => !/ typ relay/.test(d.candidate.candidate)), 'a relay candidate without an allocation');
-			check(t.sluice.process.errors.some((l) => /level=warn/.test(l) && /wrong user name or password/.test(l)), 'no line in the log');
+			await until('a line in the log', () => t.sluice.process.errors.some((l) => /level=warn/.test(l) && /wrong user name or password/.test(l)));
 		},
 	},
 	{
