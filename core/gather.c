@@ -62,7 +62,7 @@ static void tell_server(struct sl_transport *t, const char *server, const char *
 {
 	struct sl_core_event ev = {.type = SL_EV_SERVER, .transport = t->id, .tag = t->tag};
 
-	SL_LOG(WARN, ICE, "a server did not do its part", SL_KS("session", t->name),
+	SL_LOG(DEBUG, ICE, "a server did not do its part", SL_KS("session", t->name),
 	       SL_KS("server", server), SL_KS("why", why));
 	sl_fmt(ev.detail, sizeof(ev.detail), "%s: %s", server, why);
 	sl_engine_event(t->eng, &ev);
