@@ -3,10 +3,11 @@
  * remembers. */
 #include "tests/kurento/peer.h"
 #include "api/kurento/endpoint.h"
+#include "core/base/mem.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TEXT = 64 << 10 };
+enum { TEXT = 64 << 10, OOM_RUNS = 200 };
 static char pipeline[256], element[256], sdp[TEXT], escaped[2 * TEXT], got[TEXT];
 
 /* Lines with \n; what JSON has instead. */
@@ -851,4 +852,158 @@ TEST(gathering_that_fails_is_an_error_and_may_be_tried_again)
 	CHECK_EQ(call_code(p, "invoke", "'object':'%s','operation':'gatherCandidates'", element),
 		 0);
 	CHECK_EQ(world.core.gathers, 2);
+}
+
+/* ---- in any order ---- */
+
+static uint32_t dice(uint32_t n)
+{
+	return sl_rng_u32(&world.rng) % n;
+}
+
+/* Says it without waiting for the answer. */
+static void say(struct peer *p, const char *op_name, const char *params)
+{
+	static char text[4 * TEXT];
+	static int id = 5000;
+
+	CHECK(sl_fmt(text, sizeof(text),
+		     "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"invoke\",\"params\":{\"object\":"
+		     "\"%s\",\"operation\":\"%s\",\"operationParams\":{%s},\"sessionId\":\"%s\"}}",
+		     id++, element, op_name, params, p->session));
+	peer_say(p, text);
+}
+
+static void say_sdp(struct peer *p, const char *op_name, const char *param)
+{
+	static const char *const offers[] = {
+		BOTH,
+		HEAD "a=group:BUNDLE a\n" AUDIO "a=mid:a\n",
+		HEAD "a=group:BUNDLE a v\n" AUDIO "a=mid:a\na=recvonly\n" VIDEO
+		     "a=mid:v\na=sendonly\n",
+		HEAD "a=group:BUNDLE a v w\n" AUDIO "a=mid:a\n" VIDEO "a=mid:v\n" VIDEO "a=mid:w\n",
+		HEAD "a=group:BUNDLE a\nm=audio 9 UDP/TLS/RTP/SAVPF 0\na=ice-ufrag:efgh\n"
+		     "a=ice-pwd:abcdefghijklmnopqrstuv\na=fingerprint:sha-256 AA:BB\n"
+		     "a=setup:actpass\na=rtcp-mux\na=mid:a\n",
+		HEAD "a=group:BUNDLE a\nm=audio 9 UDP/TLS/RTP/SAVPF 0\na=ice-ufrag:ijkl\n"
+		     "a=ice-pwd:abcdefghijklmnopqrstuv\na=fingerprint:sha-256 CC:DD\n"
+		     "a=setup:actpass\na=rtcp-mux\na=mid:a\n",
+		HEAD "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\n" WHOLE,
+		HEAD,
+		"nonsense",
+		"",
+	};
+	static char params[2 * TEXT];
+
+	CHECK(sl_fmt(params, sizeof(params), "\"%s\":\"%s\"", param,
+		     json(offers[dice(SL_COUNT(offers))])));
+	say(p, op_name, params);
+}
+
+static void core_says_anything(void)
+{
+	static const enum sl_core_event_type types[] = {
+		SL_EV_CONNECTED, SL_EV_DISCONNECTED, SL_EV_RECONNECTED, SL_EV_CLOSED,
+		SL_EV_MEDIA,	 SL_EV_ICE,	     SL_EV_DTLS,	SL_EV_FLOW,
+		SL_EV_GATHERED,	 SL_EV_SERVER};
+	struct fake_transport *t;
+	struct sl_core_event ev = {.type = types[dice(SL_COUNT(types))], .codec = SL_VP8};
+
+	if (world.core.count == 0)
+		return;
+	t = &world.core.t[dice((uint32_t)world.core.count)];
+	ev.transport = t->id;
+	ev.tag = t->conf.tag;
+	ev.ice = dice(SL_CORE_ICE_FAILED + 1);
+	ev.dtls = dice(SL_CORE_DTLS_FAILED + 1);
+	ev.cause = dice(SL_CLOSE_SHUTDOWN + 1);
+	ev.flowing = dice(2);
+	ev.track = world.core.track_count
+			   ? world.core.tracks[dice((uint32_t)world.core.track_count)].id
+			   : 0;
+	if (ev.type == SL_EV_CLOSED)
+		t->open = false;
+	kms_endpoint_event(world.k, &ev);
+}
+
+static void anything(struct peer *p)
+{
+	switch (dice(12)) {
+	case 0:
+	case 1:
+	case 2:
+		say_sdp(p, "processOffer", "offer");
+		break;
+	case 3:
+		say_sdp(p, "processAnswer", "answer");
+		break;
+	case 4:
+		say(p, dice(4) ? "gatherCandidates" : "generateOffer", "");
+		break;
+	case 5:
+		say(p, "addIceCandidate",
+		    "\"candidate\":{\"candidate\":\"candidate:1 1 udp 5 192.0.2.8 4000 typ host\","
+		    "\"sdpMid\":\"a\",\"sdpMLineIndex\":0}");
+		break;
+	case 6:
+		say(p, dice(2) ? "getStats" : "getLocalSessionDescriptor", "");
+		break;
+	case 7:
+		world.core.hold = dice(2);
+		break;
+	case 8:
+		world.core.refuse = dice(4) ? 0 : SL_EBUSY;
+		world.core.fail = dice(4) ? 0 : SL_EFULL;
+		break;
+	case 9:
+		fake_core_release(&world.core);
+		break;
+	case 10:
+		core_says_anything();
+		break;
+	default:
+		world_wait(SL_MS);
+		break;
+	}
+	while (p->n > 0)
+		(void)peer_take(p);
+}
+
+/* Its allocations are too many to fail one by one. */
+static void no_oom(void)
+{
+	for (int i = 0; i < OOM_RUNS; i++) {
+		void *m = sl_zalloc(1);
+
+		TRY(m ? SL_OK : SL_ENOMEM);
+		sl_free(m);
+	}
+}
+
+TEST(whatever_comes_in_any_order_leaves_nothing)
+{
+	struct peer *p;
+
+	no_oom();
+	WORLD();
+	p = peer_new();
+	new_pipeline(p, pipeline);
+	for (int life = 0; life < 60; life++) {
+		bool crowded = world.core.count > FAKE_TRANSPORTS - 12;
+
+		if (crowded)
+			world.core.count = 0;
+		new_element(p, "WebRtcEndpoint", pipeline, element);
+		for (int i = 0; i < 8 + (int)dice(30) && world.core.count < FAKE_TRANSPORTS - 2;
+		     i++)
+			anything(p);
+		CHECK_EQ(call_code(p, "release", "'object':'%s'", element), 0);
+		world.core.hold = false;
+		world.core.refuse = world.core.fail = 0;
+		fake_core_release(&world.core);
+		world_wait(SL_SEC);
+		world_wait(SL_SEC);
+		CHECK_EQ(fake_core_open_count(&world.core), 0);
+	}
+	CHECK_EQ(kms_object_count(world.k), 1);
 }
