@@ -5,7 +5,7 @@ import { missingBrowser } from './lib/browser.mjs';
 import { Rpc } from './lib/rpc.mjs';
 import { until } from './lib/wait.mjs';
 
-const needs = [() => missingBrowser('chromium')];
+const needs = (browser) => [() => missingBrowser(browser)];
 const FRAMES = 8;
 
 function check(holds, sentence) {
@@ -28,7 +28,7 @@ function page() {
 			pc?.close();
 			pc = new RTCPeerConnection();
 			early = [];
-			pc.onicecandidate = ({ candidate }) => candidate && window.toServer(candidate.toJSON());
+			pc.onicecandidate = ({ candidate }) => candidate && window.toServer?.(candidate.toJSON());
 			pc.ontrack = ({ streams }) => { window.call.streams += streams.length; };
 			pc.addTrack(audio, stream);
 			pc.addTrack(video, stream);
@@ -70,20 +70,20 @@ function page() {
 
 // An endpoint that plays to its page what the page sends.
 class Loop {
-	static async open(t, { trickle = true } = {}) {
+	static async open(t, { trickle = true, browser = 'chromium' } = {}) {
 		const loop = new Loop();
-		const { tab, rpc } = loop;
-		Object.assign(loop, { t, tab, rpc, trickle });
+		Object.assign(loop, { t, trickle });
 		await t.server();
 		loop.rpc = await Rpc.open(t.sluice);
 		t.defer(() => loop.rpc.close());
-		loop.tab = await t.tab('chromium');
+		loop.tab = await t.tab(browser);
 		loop.pipeline = await loop.rpc.create('MediaPipeline');
 		loop.endpoint = await loop.rpc.create('WebRtcEndpoint', { mediaPipeline: loop.pipeline });
 		await loop.invoke('connect', { sink: loop.endpoint });
 		for (const type of ['IceCandidateFound', 'IceGatheringDone', 'IceComponentStateChanged', 'ConnectionStateChanged', 'MediaStateChanged', 'NewCandidatePairSelected', 'DtlsConnectionStateChange'])
 			await loop.rpc.call('subscribe', { object: loop.endpoint, type });
-		await loop.tab.page.exposeFunction('toServer', (candidate) => trickle && loop.invoke('addIceCandidate', { candidate }).catch((e) => { loop.wrong = e; }));
+		if (trickle)
+			await loop.tab.page.exposeFunction('toServer', (candidate) => loop.invoke('addIceCandidate', { candidate }).catch((e) => { loop.wrong = e; }));
 		await loop.tab.evaluate(page);
 		await loop.page('begin');
 		return loop;
@@ -103,6 +103,7 @@ class Loop {
 
 	async negotiate() {
 		const answer = await this.invoke('processOffer', { offer: await this.page('offer', !this.trickle) });
+		if (process.env.DUMP) console.log(answer, await this.page('offer', true));
 		await this.page('answered', answer);
 		return answer;
 	}
@@ -163,8 +164,8 @@ async function renegotiates(t) {
 	await t.sluice.until('the transport is gone', (m) => m.sluice_transports === 0);
 }
 
-async function withoutTrickle(t) {
-	const me = await Loop.open(t, { trickle: false });
+const withoutTrickle = (browser) => async (t) => {
+	const me = await Loop.open(t, { trickle: false, browser });
 	await me.invoke('gatherCandidates');
 	await until('all candidates are gathered', () => me.events('IceGatheringDone').length === 1);
 	check(/a=candidate:/.test(await me.negotiate()), 'the answer has no candidates');
@@ -189,9 +190,10 @@ async function withoutTrickle(t) {
 	});
 	await me.invoke('requestKeyframe');
 	await me.untilDecodes(1);
-}
+};
 
 export const rows = [
-	{ name: 'kurento-renegotiates', needs, run: renegotiates },
-	{ name: 'kurento-without-trickle', needs, run: withoutTrickle },
+	{ name: 'kurento-renegotiates', needs: needs('chromium'), run: renegotiates },
+	{ name: 'kurento-without-trickle-in-chromium', needs: needs('chromium'), run: withoutTrickle('chromium') },
+	{ name: 'kurento-without-trickle-in-firefox', needs: needs('firefox'), run: withoutTrickle('firefox') },
 ];
