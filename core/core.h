@@ -100,6 +100,8 @@ struct sl_transport_conf {
 	bool controlling, remote_lite;  /* ours when not lite; the peer's a=ice-lite */
 	bool lite;
 	bool offering;                  /* the peer's side comes later, by sl_core_set_remote() */
+	bool answering;                 /* sl_core_set_remote(): by an offer of the peer's, who then
+					 * controls; remote_lite counts, too */
 	bool dtls_client;               /* we send the ClientHello */
 	struct sl_core_fingerprint fingerprints[4];
 	size_t fingerprint_count;
@@ -369,7 +371,8 @@ SL_MUST_USE int sl_core_set_limits(struct sl_core *core, uint64_t track,
 /* A key frame is asked of a publisher, or of what a subscriber plays. SL_EUNSUPPORTED for audio. */
 SL_MUST_USE int sl_core_keyframe(struct sl_core *core, uint64_t track, sl_reply_fn *fn, void *arg);
 /* What the peer's answer says, for a transport that was opened for an offer of ours
- * (conf.offering): fields from dtls_client to end_of_candidates count, tracks do not. Also the
+ * (conf.offering): answering and the fields from dtls_client to end_of_candidates count, tracks do
+ * not. Also the
  * second half of an ICE restart of ours. */
 SL_MUST_USE int sl_core_set_remote(struct sl_core *core, uint64_t transport,
 				   const struct sl_transport_conf *conf, sl_reply_fn *fn,

@@ -279,6 +279,8 @@ int sl_transport_set_remote(struct sl_transport *t, const struct sl_transport_co
 	if (t->plain)
 		return sl_plain_set_remote(t, conf);
 	err = parse_fingerprints(t, conf);
+	if (!err && conf->answering)
+		sl_ice_answer(&t->ice, conf->remote_lite);
 	if (!err)
 		err = sl_ice_set_remote(&t->ice, sl_str_z(conf->ufrag), sl_str_z(conf->pwd),
 					t->eng->now_us);
@@ -451,7 +453,9 @@ static void log_connected(const struct sl_transport *t)
 	SL_LOG(INFO, DTLS, "connected", SL_KS("session", t->name),
 	       SL_KA("remote", path ? &path->remote : &t->dtls_path.remote),
 	       SL_KS("srtp", sl_srtp_profile_name(sl_srtp_key_profile(t->tx_key))),
-	       SL_KS("role", t->plain ? "none" : t->dtls_client ? "client" : "server"),
+	       SL_KS("role", t->plain	      ? "none"
+			     : t->dtls_client ? "client"
+					      : "server"),
 	       SL_KI("took_ms", (t->eng->now_us - t->opened_us) / SL_MS));
 }
 

@@ -96,6 +96,14 @@ static void adopt_early(struct sl_ice *ice, int64_t now_us)
 	}
 }
 
+void sl_ice_answer(struct sl_ice *ice, bool remote_lite)
+{
+	if (ice->now.remote_known)
+		return;
+	ice->full |= remote_lite;
+	ice->controlling = ice->full && remote_lite;
+}
+
 int sl_ice_set_remote(struct sl_ice *ice, struct sl_str ufrag, struct sl_str pwd, int64_t now_us)
 {
 	if (!is_creds(ufrag, pwd))

@@ -138,6 +138,9 @@ const struct sl_ice_creds *sl_ice_local_creds(const struct sl_ice *ice);
  * nothing happens. SL_ERANGE for lengths that RFC 8445 forbids. */
 SL_MUST_USE int sl_ice_set_remote(struct sl_ice *ice, struct sl_str ufrag, struct sl_str pwd,
 				  int64_t now_us);
+/* The offer came from the peer after all: it controls, unless it is lite. Before sl_ice_set_remote()
+ * only; a conflict of roles can be solved (RFC 8445 section 7.3.1.1), but not every peer does. */
+void sl_ice_answer(struct sl_ice *ice, bool remote_lite);
 /* A peer's candidate, of the present credentials (a restart forgets them all). SL_EFULL past
  * SL_ICE_REMOTE_MAX (dropped, session unharmed), SL_EUNSUPPORTED for one that is never tried (other
  * family than all our sockets, loopback, link-local or an address of our own where not allowed),

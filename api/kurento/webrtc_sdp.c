@@ -434,6 +434,7 @@ static int plan_transport(struct kms_job *job, const struct sl_sdp_media *t, str
 	err = api_peer_conf(t, p->conf, why);
 	if (err)
 		return err;
+	p->conf->answering = true;
 	p->open = fresh;
 	p->remote = !fresh && !w->remote_set;
 	p->restart = !fresh && w->remote_set && creds_of(p->conf) != w->peer_creds;

@@ -472,3 +472,16 @@ TEST(packets_of_old_pairs_are_accepted_five_seconds_longer)
 	CHECK(!sl_ice_is_valid(&R.ice, &a));
 	CHECK(sl_ice_is_valid(&R.ice, &b));
 }
+
+TEST(an_agent_that_was_to_offer_and_answers_leaves_the_choice_to_the_offerer)
+{
+	TRY(rig_init(&R, false, true, true));
+	CHECK(R.ice.controlling);
+	sl_ice_answer(&R.ice, false);
+	CHECK(!R.ice.controlling);
+	sl_ice_answer(&R.ice, true); /* RFC 8445 section 6.1.1: a lite peer never controls */
+	CHECK(R.ice.controlling);
+	TRY(sl_ice_set_remote(&R.ice, SL_STR("peer"), SL_STR(RIG_PWD), R.now_us));
+	sl_ice_answer(&R.ice, false);
+	CHECK(R.ice.controlling);
+}

@@ -345,6 +345,7 @@ TEST(gathering_before_any_description_puts_candidates_into_it)
 	CHECK(strstr(got, "a=end-of-candidates"));
 	CHECK_EQ(fake_core_open_count(&world.core), 1);
 	CHECK_EQ(fake_core_last(&world.core)->remotes, 1);
+	CHECK(fake_core_last(&world.core)->conf.answering);
 	CHECK_EQ(fake_core_track_count(&world.core), 4);
 }
 
