@@ -68,7 +68,7 @@ static uint32_t cap(struct sl_publisher *p)
 		p->cap_by = SL_CAP_PLAYER;
 	}
 	if (bps && p->fraction_lost > LOSS_HALVES)
-		bps /= 2;
+		bps -= bps / 2; /* never 0: that is no cap */
 	if (bps && bps < p->conf.min_bps) {
 		bps = p->conf.min_bps;
 		p->cap_by = SL_CAP_SET;
