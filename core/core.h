@@ -372,8 +372,7 @@ SL_MUST_USE int sl_core_set_limits(struct sl_core *core, uint64_t track,
 SL_MUST_USE int sl_core_keyframe(struct sl_core *core, uint64_t track, sl_reply_fn *fn, void *arg);
 /* What the peer's answer says, for a transport that was opened for an offer of ours
  * (conf.offering): answering and the fields from dtls_client to end_of_candidates count, tracks do
- * not. Also the
- * second half of an ICE restart of ours. */
+ * not. Also the second half of an ICE restart of ours. */
 SL_MUST_USE int sl_core_set_remote(struct sl_core *core, uint64_t transport,
 				   const struct sl_transport_conf *conf, sl_reply_fn *fn,
 				   void *arg);

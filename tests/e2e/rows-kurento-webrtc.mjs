@@ -103,7 +103,6 @@ class Loop {
 
 	async negotiate() {
 		const answer = await this.invoke('processOffer', { offer: await this.page('offer', !this.trickle) });
-		if (process.env.DUMP) console.log(answer, await this.page('offer', true));
 		await this.page('answered', answer);
 		return answer;
 	}
