@@ -539,6 +539,10 @@ static void op_cap(struct sl_rd *r)
 	uint32_t bps = sl_rd32(r);
 	static uint32_t caps[2];
 
+	if (how & 4) {
+		command(SL_CMD_KEYFRAME, f.p[0].tracks[how & 1], 0, 0);
+		return;
+	}
 	if (f.commands++ == 0)
 		memset(caps, 0, sizeof(caps));
 	caps[how & 1] = bps;
