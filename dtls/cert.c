@@ -11,7 +11,6 @@
 #include <mbedtls/error.h>
 #include <mbedtls/md.h>
 #include <mbedtls/pem.h>
-#include <mbedtls/platform.h>
 #include <mbedtls/rsa.h>
 #include <mbedtls/ssl.h>
 
@@ -102,31 +101,55 @@ static int write_fingerprint(struct sl_cert *c)
 
 /* ---- the table of multiples of the base point ---- */
 
+/* A table has to lie in memory of the library's, which frees it. What that gives to others is
+ * numbers, so it lies in the limbs of one. */
+static size_t table_limbs(size_t points)
+{
+	return points * sizeof(mbedtls_ecp_point) / sizeof(mbedtls_mpi_uint);
+}
+
+static int new_table(mbedtls_ecp_group *g, size_t points)
+{
+	mbedtls_mpi room;
+	int ret;
+
+	mbedtls_mpi_init(&room);
+	ret = mbedtls_mpi_grow(&room, table_limbs(points));
+	if (ret)
+		return ret;
+	g->T = (mbedtls_ecp_point *)(void *)room.p;
+	g->T_size = points;
+	for (size_t i = 0; i < points; i++)
+		mbedtls_ecp_point_init(&g->T[i]);
+	return 0;
+}
+
+static void free_table(mbedtls_ecp_group *g)
+{
+	mbedtls_mpi room = {.s = 1, .n = table_limbs(g->T_size), .p = (void *)g->T};
+
+	for (size_t i = 0; i < g->T_size; i++)
+		mbedtls_ecp_point_free(&g->T[i]);
+	mbedtls_mpi_free(&room);
+	g->T = NULL;
+	g->T_size = 0;
+}
+
 void dtls_lend_table(const struct sl_cert *cert, mbedtls_ecp_group *to)
 {
 	const mbedtls_ecp_group *from = &cert->p256;
-	mbedtls_ecp_point *table;
 	int ret = 0;
 
-	if (to->id != from->id || to->T || !from->T)
+	if (to->id != from->id || to->T || !from->T || new_table(to, from->T_size))
 		return;
-	table = mbedtls_calloc(from->T_size, sizeof(*table));
-	for (size_t i = 0; table && i < from->T_size; i++)
-		mbedtls_ecp_point_init(&table[i]);
 	/* Their third coordinate is 1, and not stored. */
-	for (size_t i = 0; table && !ret && i < from->T_size; i++) {
-		ret = mbedtls_mpi_copy(&table[i].X, &from->T[i].X);
+	for (size_t i = 0; i < to->T_size && !ret; i++) {
+		ret = mbedtls_mpi_copy(&to->T[i].X, &from->T[i].X);
 		if (!ret)
-			ret = mbedtls_mpi_copy(&table[i].Y, &from->T[i].Y);
+			ret = mbedtls_mpi_copy(&to->T[i].Y, &from->T[i].Y);
 	}
-	for (size_t i = 0; table && ret && i < from->T_size; i++)
-		mbedtls_ecp_point_free(&table[i]);
-	if (ret) {
-		mbedtls_free(table);
-		return;
-	}
-	to->T = table;
-	to->T_size = table ? from->T_size : 0;
+	if (ret)
+		free_table(to);
 }
 
 void dtls_speed_up_key(const struct sl_cert *cert, mbedtls_pk_context *key)
