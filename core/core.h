@@ -109,7 +109,7 @@ struct sl_transport_conf {
 	struct sl_core_cand cands[SL_CORE_CANDS_MAX];
 	size_t cand_count;
 	bool end_of_candidates;
-	enum sl_transport_kind kind;    /* PLAIN: of the fields above tag, name and offering count */
+	enum sl_transport_kind kind;    /* PLAIN: of those above tag, name and offering count */
 	struct sl_plain_conf plain;     /* PLAIN */
 	struct sl_track_conf tracks[SL_TRACKS_MAX];
 	size_t track_count;

@@ -600,7 +600,7 @@ struct sl_leg {
 	struct sl_addr local;
 	struct sl_path out;                     /* where ours go; remote.family 0: not known */
 	struct sl_addr said;                    /* where the peer said it is; family 0: not said */
-	struct sl_addr from;                    /* the one source that is heard; family 0: none yet */
+	struct sl_addr from;                    /* the one source heard; family 0: none yet */
 	uint8_t taken;                          /* packets of it, until it is confirmed */
 	bool open, confirmed, changed;
 	struct sl_addr tried;                   /* who has sent `run` packets in a row */
@@ -630,9 +630,12 @@ void sl_plain_tick(struct sl_transport *t);
 /* The pair in use, or NULL: then nothing may be sent. */
 static inline const struct sl_path *sl_transport_path(const struct sl_transport *t)
 {
+	const struct sl_path *out;
+
 	if (!t->plain)
 		return sl_ice_path(&t->ice);
-	return t->plain->legs[SL_LEG_RTP].out.remote.family ? &t->plain->legs[SL_LEG_RTP].out : NULL;
+	out = &t->plain->legs[SL_LEG_RTP].out;
+	return out->remote.family ? out : NULL;
 }
 /* Likewise for RTCP. */
 static inline const struct sl_path *sl_transport_rtcp_path(const struct sl_transport *t)
