@@ -253,6 +253,23 @@ void kms_put_answer(struct api_json_out *o, const struct kms_call *c, const stru
 	api_json_close_object(o);
 }
 
+static const char *error_name(enum kms_error code)
+{
+	static const struct {
+		enum kms_error code;
+		const char *name;
+	} names[] = {
+#define X(name, code) {KMS_##name, #name},
+		KMS_ERRORS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < SL_COUNT(names); i++)
+		if (names[i].code == code)
+			return names[i].name;
+	return "UNDEFINED";
+}
+
 static void send_text(struct kms_peer *p, struct api_json_out *o)
 {
 	char *text;
@@ -264,8 +281,9 @@ static void send_text(struct kms_peer *p, struct api_json_out *o)
 		p->fail(p);
 }
 
-void kms_refuse(struct kms_peer *p, int code, const char *fmt, ...)
+void kms_refuse(struct kms_peer *p, const cJSON *id, int code, const char *fmt, ...)
 {
+	const char *type = code == KMS_NOT_ENOUGH_RESOURCES ? error_name(code) : NULL;
 	struct api_json_out o;
 	char text[TEXT_MAX];
 	va_list ap;
@@ -275,8 +293,8 @@ void kms_refuse(struct kms_peer *p, int code, const char *fmt, ...)
 	va_end(ap);
 	api_json_out_init(&o, KMS_ANSWER_MAX);
 	api_json_open_object(&o, NULL);
-	put_error(&o, NULL, &(struct kms_answer){.code = code, .text = text});
-	api_json_put_null(&o, "id");
+	put_error(&o, NULL, &(struct kms_answer){.code = code, .type = type, .text = text});
+	api_json_put_tree(&o, "id", id);
 	api_json_put_z(&o, "jsonrpc", "2.0");
 	api_json_close_object(&o);
 	send_text(p, &o);
@@ -351,23 +369,6 @@ void kms_done_bool(struct kms_call *call, bool v)
 {
 	api_json_put_bool(kms_value(call), NULL, v);
 	kms_done(call);
-}
-
-static const char *error_name(enum kms_error code)
-{
-	static const struct {
-		enum kms_error code;
-		const char *name;
-	} names[] = {
-#define X(name, code) {KMS_##name, #name},
-		KMS_ERRORS(X)
-#undef X
-	};
-
-	for (size_t i = 0; i < SL_COUNT(names); i++)
-		if (names[i].code == code)
-			return names[i].name;
-	return "UNDEFINED";
 }
 
 static void fail(struct kms_call *call, int code, const char *type, const char *fmt, va_list ap)

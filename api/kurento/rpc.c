@@ -465,14 +465,14 @@ void kms_on_message(struct kms_peer *p, struct sl_str text)
 	}
 	if (err) {
 		if (err == SL_EPARSE)
-			kms_refuse(p, RPC_PARSE, "Parse error.");
+			kms_refuse(p, NULL, RPC_PARSE, "Parse error.");
 		else
-			kms_refuse(p, RPC_REQUEST, "Invalid JSON-RPC request. %s", why.text);
+			kms_refuse(p, NULL, RPC_REQUEST, "Invalid JSON-RPC request. %s", why.text);
 		return;
 	}
 	if (!is_request(request)) {
 		api_json_free(request);
-		kms_refuse(p, RPC_REQUEST, "Invalid JSON-RPC request.");
+		kms_refuse(p, NULL, RPC_REQUEST, "Invalid JSON-RPC request.");
 		return;
 	}
 	id = cJSON_GetObjectItemCaseSensitive(request, "id");
@@ -481,11 +481,11 @@ void kms_on_message(struct kms_peer *p, struct sl_str text)
 		begin(c, request);
 		return;
 	}
-	api_json_free(request);
 	if (err == SL_EFULL)
-		kms_refuse(p, KMS_NOT_ENOUGH_RESOURCES, "Too many requests are under way");
+		kms_refuse(p, id, KMS_NOT_ENOUGH_RESOURCES, "Too many requests are under way");
 	else
 		p->fail(p);
+	api_json_free(request);
 }
 
 /* ================= connections, begin and end ================= */

@@ -141,8 +141,8 @@ void kms_put_answer(struct api_json_out *o, const struct kms_call *c, const stru
 		    struct kms_span *value);
 /* Fails with a code that is not Kurento's. type may be NULL. */
 void kms_fail_raw(struct kms_call *c, int code, const char *type, const char *fmt, ...) SL_PRINTF(4, 5);
-/* An answer to a message that cannot be called a request: its id is null. */
-void kms_refuse(struct kms_peer *p, int code, const char *fmt, ...) SL_PRINTF(3, 4);
+/* An answer to a message that is no call: none can be made of it, or there is no room for one. id NULL: null. */
+void kms_refuse(struct kms_peer *p, const cJSON *id, int code, const char *fmt, ...) SL_PRINTF(4, 5);
 /* A required string among the request's parameters. False: the call has failed. */
 bool kms_need_str(struct kms_call *c, const char *name, struct sl_str *out);
 /* The object of that parameter, which the session holds from now on. NULL: the call has failed. */

@@ -315,3 +315,23 @@ TEST(a_call_that_waits_is_nobodys_when_the_server_ends)
 	CHECK_EQ(world.k->rpc->call_count, 3);
 	CHECK_EQ(p->n, 0);
 }
+
+TEST(t50_requests_that_wait_are_bounded)
+{
+	struct peer *p;
+
+	WORLD();
+	world.k->set.calls = 1;
+	p = peer_new();
+	peer_say(p, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"invoke\",\"params\":{\"object\":"
+		    "\"manager_ServerManager\",\"operation\":\"getUsedCpu\"}}");
+	STOP_AFTER_OOM();
+	CHECK_EQ(p->n, 0);
+	CHECK_STR(said(p, "{\"jsonrpc\":\"2.0\",\"id\":\"b\",\"method\":\"ping\"}"),
+		  "{\"error\":{\"code\":40009,\"data\":{\"type\":\"NOT_ENOUGH_RESOURCES\"},"
+		  "\"message\":\"Too many requests are under "
+		  "way\"},\"id\":\"b\",\"jsonrpc\":\"2.0\"}");
+	world_wait(1 * SL_SEC);
+	STOP_AFTER_OOM();
+	CHECK_EQ(p->n, 1);
+}
