@@ -136,6 +136,9 @@ static const struct key keys[] = {
 	{"kurento.min_port", NUMBER, AT(kurento.min_port), 1, 65535, "", "1024",
 	 "lowest port of RtpEndpoints, which have a pair each"},
 	{"kurento.max_port", NUMBER, AT(kurento.max_port), 1, 65535, "", "65535", "highest one"},
+	{"kurento.rtp_symmetric", SWITCH, AT(kurento.rtp_symmetric), 0, 0, "", "false",
+	 "RtpEndpoints send to where a peer's packets come from, also when it does not say "
+	 "a=direction:active"},
 	{"kurento.rtp_any_address", SWITCH, AT(kurento.rtp_any_address), 0, 0, "", "false",
 	 "plain RTP of a peer behind NAT (a=direction:active) may come from elsewhere than the "
 	 "address it names: who sends first gets its media"},

@@ -89,7 +89,7 @@ struct sl_config {
 		struct sl_config_list network_interfaces;       /* names; empty: all */
 		bool ice_tcp;                           /* true */
 		uint32_t min_port, max_port;            /* 1024, 65535 */
-		bool rtp_any_address;                   /* false */
+		bool rtp_symmetric, rtp_any_address;    /* false */
 		char cert_rsa[SL_CONFIG_TEXT_MAX], cert_ecdsa[SL_CONFIG_TEXT_MAX];
 							/* PEM files: certificate and key; empty:
 							 * made at start */

@@ -192,15 +192,24 @@ static struct sl_addr rtcp_of(const struct sl_sdp_media *m)
 		       m->rtcp_port ? m->rtcp_port : m->port + 1u);
 }
 
+/* T01: by default nobody's packets move media; an active peer cannot be reached otherwise. */
+static enum sl_plain_learn learn_from(const struct sl_config *conf, const struct sl_sdp_media *m)
+{
+	if (m->comedia == SL_SDP_COMEDIA_ACTIVE)
+		return SL_LEARN_SOURCE;
+	return conf->kurento.rtp_symmetric ? SL_LEARN_SYMMETRIC : SL_LEARN_NEVER;
+}
+
 static void put_remote(struct kms_rtp *rtp, const struct sl_sdp_media *m, struct sl_plain_conf *c)
 {
+	const struct sl_config *conf = rtp->ep.e.o.kms->conf;
 	const struct sl_sdp_crypto *theirs =
 		rtp->suite ? sl_sdp_crypto_of(m, sl_str_z(rtp->suite)) : NULL;
 
 	c->rtp = at_port(m->conn, m->port);
 	c->rtcp = rtcp_of(m);
-	c->learn = m->comedia == SL_SDP_COMEDIA_ACTIVE ? SL_LEARN_SOURCE : SL_LEARN_NEVER;
-	c->any_address = rtp->ep.e.o.kms->conf->kurento.rtp_any_address;
+	c->learn = learn_from(conf, m);
+	c->any_address = conf->kurento.rtp_any_address;
 	if (!theirs)
 		return;
 	c->out = rtp->key;

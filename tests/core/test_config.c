@@ -111,6 +111,8 @@ static const struct row {
 	 "65536"},
 	{"kurento.max_port", "KURENTO_MAX_PORT", NUMBER, AT(kurento.max_port), 65535, "2000", 2000,
 	 "0", "65536"},
+	{"kurento.rtp_symmetric", "KURENTO_RTP_SYMMETRIC", SWITCH, AT(kurento.rtp_symmetric), 0,
+	 "on", 1, NULL, NULL},
 	{"kurento.rtp_any_address", "KURENTO_RTP_ANY_ADDRESS", SWITCH, AT(kurento.rtp_any_address),
 	 0, "on", 1, NULL, NULL},
 	{"kurento.cert_rsa", "KURENTO_CERT_RSA", TEXT, AT(kurento.cert_rsa), 0, "r.pem", 0, NULL,

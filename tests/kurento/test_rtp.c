@@ -85,6 +85,22 @@ TEST(a_phone_with_only_pcma_is_answered_with_ports_of_its_own)
 		 40208);
 }
 
+TEST(t01_media_follows_a_peers_packets_only_where_the_operator_said_so)
+{
+	char pipeline[256], o[256];
+	struct peer *p;
+
+	WORLD();
+	world.conf.kurento.rtp_symmetric = true;
+	p = begin(pipeline);
+	endpoint(p, pipeline, "", o);
+	answer_to(p, o,
+		  HEAD "m=audio 30000 RTP/AVP 8" NL "m=video 30002 RTP/AVPF 96" NL VP8
+		       "a=direction:active" NL);
+	CHECK_EQ(told(0)->plain.learn, SL_LEARN_SYMMETRIC);
+	CHECK_EQ(told(1)->plain.learn, SL_LEARN_SOURCE);
+}
+
 TEST(sound_and_picture_have_a_transport_each_and_other_m_lines_none)
 {
 	char pipeline[256], o[256];
