@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Server } from '../e2e/lib/server.mjs';
 import { until, within, seconds } from '../e2e/lib/wait.mjs';
+import { churn } from './churn.mjs';
 import { check, drive } from './drive.mjs';
 import { invoke, recipes } from './lib/client.mjs';
 import { Tap } from './lib/tap.mjs';
@@ -79,13 +80,15 @@ const rows = recipes.flatMap((recipe) => [
 	// On loopback: elsewhere an endpoint sends nothing to the server's own addresses.
 	{ name: `${recipe.name}-drives-everything`, recipe, run: drive, flags: ['--media.bind=127.0.0.1'] },
 	{ name: `${recipe.name}-comes-back-to-its-session`, recipe, run: reconnects },
+	...(recipe.name === '7.3-c' ? [{ name: 'pipelines-come-and-go', recipe, run: churn,
+		flags: ['--media.bind=127.0.0.1', '--kurento.session_creates_per_s=100000', '--kurento.messages_per_s=100000'] }] : []),
 	...(recipe.name === '7.3-a' ? [{ name: `${recipe.name}-dies`, recipe, run: dies, flags: ['--kurento.gc_s=1'] }] : []),
 ]);
 
 // In a process of its own: the client's timers and its attempts to connect again end with it.
 async function one(name) {
 	const row = rows.find((r) => r.name === name);
-	await withServer(row.flags || [], (tap) => row.run(row.recipe, tap));
+	await withServer(row.flags || [], (tap, server) => row.run(row.recipe, tap, server));
 }
 
 function runRow(row, sums) {
