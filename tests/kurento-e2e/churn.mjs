@@ -41,12 +41,13 @@ async function round(client, server) {
 }
 
 export async function churn(recipe, tap, server) {
-	const client = await recipe.load()(`${server.url.replace('http', 'ws')}/kurento`);
+	const client = await recipe.load()(tap.url);
 	const rounds = [];
-	for (let i = 0; i < ROUNDS; i++)
+	for (let i = 0; i < ROUNDS; i++) {
 		rounds.push(await round(client, server));
-	if (process.env.SL_KURENTO_ROUNDS)
-		console.log(JSON.stringify(rounds));
+		if (process.env.SL_KURENTO_ROUNDS)
+			console.log(JSON.stringify(rounds[i]));
+	}
 	check(!unheard.length, unheard[0]?.message);
 	const [first, last] = [rounds[1], rounds[rounds.length - 1]];
 	await until('all descriptors are back', (say) => {
