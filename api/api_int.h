@@ -494,6 +494,8 @@ void api_session_request(struct api_conn *c);
 
 /* ---- metrics.c, health.c, assets.c ---- */
 void api_metrics_get(struct api_conn *c);
+/* Appends one to what /metrics answers. */
+void api_metrics_gauge(struct sl_buf *b, const char *name, const char *help, uint64_t value);
 void api_healthz_get(struct api_conn *c);
 void api_readyz_get(struct api_conn *c);
 void api_asset_get(struct api_conn *c);
@@ -542,6 +544,7 @@ struct sl_api {
 	struct api_events *events;      /* owned */
 	/* borrowed: paths of a folder that stands on this one, the last one's `path` is NULL; and what is theirs */
 	const struct api_route *more_routes;
+	void (*more_gauges)(const struct sl_api *api, struct sl_buf *b);        /* of /metrics, 4 KiB of them */
 	void *more;
 	struct api_feed {               /* of feed.c */
 		unsigned readers;       /* who want statistics */

@@ -8,7 +8,7 @@ static void head(struct sl_buf *b, const char *name, const char *type, const cha
 	sl_buf_fmt(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void gauge(struct sl_buf *b, const char *name, const char *help, uint64_t value)
+void api_metrics_gauge(struct sl_buf *b, const char *name, const char *help, uint64_t value)
 {
 	head(b, name, "gauge", help);
 	sl_buf_fmt(b, "%s %llu\n", name, (unsigned long long)value);
@@ -36,7 +36,7 @@ static void participants(struct sl_api *api, struct sl_buf *b)
 	for (struct api_room *r = sl_hash_next(&api->rooms, &cursor); r;
 	     r = sl_hash_next(&api->rooms, &cursor))
 		n += api_room_count(r);
-	gauge(b, "sluice_participants", "participants in rooms: WHIP, and who joined", n);
+	api_metrics_gauge(b, "sluice_participants", "participants in rooms: WHIP, and who joined", n);
 }
 
 /* Labels name loops and a fixed set of words, never a room or a person: what is in memory here is
@@ -51,7 +51,7 @@ static void sessions(struct sl_api *api, struct sl_buf *b)
 	while ((s = sl_pool_next(&api->sessions, &cursor, NULL)))
 		for (size_t i = 0; i < SL_COUNT(words); i++)
 			n[i] += strcmp(api_via_word(s), words[i]) == 0;
-	gauge(b, "sluice_sessions", "sessions", api->sessions.live);
+	api_metrics_gauge(b, "sluice_sessions", "sessions", api->sessions.live);
 	head(b, "sluice_sessions_by_way", "gauge", "sessions, by the way they came");
 	for (size_t i = 0; i < SL_COUNT(words); i++)
 		sl_buf_fmt(b, "sluice_sessions_by_way{via=\"%s\"} %llu\n", words[i],
@@ -60,7 +60,7 @@ static void sessions(struct sl_api *api, struct sl_buf *b)
 
 static void http(struct sl_api *api, struct sl_buf *b)
 {
-	gauge(b, "sluice_http_connections", "HTTP connections that are open", api->conn_count);
+	api_metrics_gauge(b, "sluice_http_connections", "HTTP connections that are open", api->conn_count);
 	head(b, "sluice_http_requests_total", "counter",
 	     "HTTP requests answered, by class of status");
 	for (unsigned i = 2; i < SL_COUNT(api->responses); i++)
@@ -103,7 +103,7 @@ static void loops(struct sl_api *api, struct sl_buf *b)
 void api_metrics_get(struct api_conn *c)
 {
 	struct sl_api *api = c->api;
-	size_t cap = 8192 + (size_t)SL_STAT_COUNT * (400 + (size_t)sl_core_loops(api->core) * 100);
+	size_t cap = 12288 + (size_t)SL_STAT_COUNT * (400 + (size_t)sl_core_loops(api->core) * 100);
 	char *text = sl_zalloc(cap);
 	struct sl_buf b;
 
@@ -112,11 +112,13 @@ void api_metrics_get(struct api_conn *c)
 		return;
 	}
 	b = sl_buf(text, cap);
-	gauge(&b, "sluice_rooms", "rooms", api->room_count);
+	api_metrics_gauge(&b, "sluice_rooms", "rooms", api->room_count);
 	sessions(api, &b);
 	participants(api, &b);
 	http(api, &b);
 	loops(api, &b);
+	if (api->more_gauges)
+		api->more_gauges(api, &b);
 	counters(api, &b);
 	SL_ASSERT(!b.full);
 	api_respond_owned(c, 200, "text/plain; version=0.0.4; charset=utf-8", text, b.n);

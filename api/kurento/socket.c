@@ -144,6 +144,20 @@ static struct kms_socket *socket_new(struct kms *k)
 	return s;
 }
 
+static void gauges(const struct sl_api *api, struct sl_buf *b)
+{
+	const struct kms *k = api->more;
+	uint64_t pipelines = 0;
+
+	for (const struct sl_list *l = k->pipelines.next; l != &k->pipelines; l = l->next)
+		pipelines++;
+	api_metrics_gauge(b, "sluice_kurento_sessions", "sessions of Kurento's clients",
+			  k->rpc->session_count);
+	api_metrics_gauge(b, "sluice_kurento_pipelines", "MediaPipelines", pipelines);
+	api_metrics_gauge(b, "sluice_kurento_objects", "objects of Kurento's clients",
+			  kms_object_count(k));
+}
+
 int sl_kurento_new(struct sl_api *api, struct kms **out, struct sl_core_why *why)
 {
 	struct kms *k = NULL;
@@ -160,6 +174,7 @@ int sl_kurento_new(struct sl_api *api, struct kms **out, struct sl_core_why *why
 	k->api = api;
 	k->wake = on_wake;
 	api->more_routes = k->socket->routes;
+	api->more_gauges = gauges;
 	api->more = k;
 	pass_time(k);
 	arrange(k->socket);
@@ -182,6 +197,7 @@ void sl_kurento_free(struct kms *k)
 	s = k->socket;
 	k->freeing = true;
 	k->api->more_routes = NULL;
+	k->api->more_gauges = NULL;
 	k->api->more = NULL;
 	while (!sl_list_empty(&s->connections)) {
 		struct connection *c = SL_LIST_AT(s->connections.next, struct connection, link);

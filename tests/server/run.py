@@ -1016,6 +1016,8 @@ def a_server_that_drains_waits_for_kurentos_objects_and_makes_no_new_ones():
     s = Server("--drain_s=86400")
     k = Kurento(s)
     pipeline = k.ask("create", type="MediaPipeline")["value"]
+    for gauge in ("sessions", "pipelines", "objects"):
+        check(f"\nsluice_kurento_{gauge} 1\n" in s.ask("GET", "/metrics")[2], "not one of its", gauge)
     s.signal(signal.SIGTERM)
     s.drains()
     k.send(1, json.dumps({"jsonrpc": "2.0", "id": "x", "method": "create", "params": {"type": "MediaPipeline"}}).encode())
