@@ -96,15 +96,14 @@ static void connect_to(struct kms_object *o, struct kms_call *call)
 	kms_done(call);
 }
 
-/* The event comes even when nothing was connected; what feeds the sink instead stays. */
+/* The event comes even when nothing was connected, nor could be, the sink being in another
+ * pipeline; what feeds the sink instead stays. */
 static void disconnect_from(struct kms_object *o, struct kms_call *call)
 {
 	struct kms_element *source = element(o);
-	struct kms_element *sink = sink_of(o, call);
+	struct kms_element *sink = element(kms_arg_object(call, "sink"));
 	unsigned first, end;
 
-	if (!sink)
-		return;
 	media_range(call, &first, &end);
 	for (unsigned media = first; media < end; media++) {
 		if (sink->source[media] && sink->source[media]->source == source)
