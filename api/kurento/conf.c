@@ -351,24 +351,58 @@ static int apply(struct conf *k, const struct row *rows, size_t n, const char *k
 
 /* ================= files ================= */
 
-/* Free-form; Kurento tells all values of it as strings. */
-static int add_metadata(struct conf *k, const char *path, const char *value)
+/* What comes next in or as a value of `at`: the item or member of that name, or a new one. */
+static cJSON *metadata_step(cJSON *at, bool item, const char *name, char next, const char *value)
 {
-	struct sl_str rest = sl_str_z(path);
-	char name[KEY_MAX];
-	cJSON *at = k->metadata ? k->metadata : (k->metadata = cJSON_CreateObject());
+	cJSON *in = item ? cJSON_GetArrayItem(at, (int)strtol(name, NULL, 10))
+			 : cJSON_GetObjectItemCaseSensitive(at, name);
 
-	while (at) {
-		struct sl_str part = sl_str_cut(&rest, '.');
-		cJSON *inner;
+	if (next == KMS_LEAF_ITEM ? cJSON_IsArray(in) : next && cJSON_IsObject(in))
+		return in;
+	in = !next		     ? cJSON_CreateString(value)
+	     : next == KMS_LEAF_ITEM ? cJSON_CreateArray()
+				     : cJSON_CreateObject();
+	if (in && (item ? cJSON_AddItemToArray(at, in) : cJSON_AddItemToObject(at, name, in)))
+		return in;
+	cJSON_Delete(in);
+	return NULL;
+}
 
-		(void)sl_fmt(name, sizeof(name), "%.*s", SL_STR_ARG(part));
-		if (rest.n == 0)
-			return cJSON_AddStringToObject(at, name, value) ? SL_OK : SL_ENOMEM;
-		inner = cJSON_GetObjectItemCaseSensitive(at, name);
-		at = cJSON_IsObject(inner) ? inner : cJSON_AddObjectToObject(at, name);
+/* Items that have nothing in them, which nobody was told of, are there as well. */
+static bool metadata_fill(cJSON *list, const char *index)
+{
+	int n = (int)strtol(index, NULL, 10);
+
+	for (int i = cJSON_GetArraySize(list); i < n; i++)
+		if (!cJSON_AddItemToArray(list, cJSON_CreateString("")))
+			return false;
+	return true;
+}
+
+/* Free-form; Kurento tells all values of it as strings. exact: from behind "metadata" on. */
+static int add_metadata(struct conf *k, const char *exact, const char *value)
+{
+	bool list = *exact == KMS_LEAF_ITEM;
+	char name[2 * KEY_MAX];
+	cJSON *at;
+
+	if (k->metadata && cJSON_IsArray(k->metadata) != list) {
+		cJSON_Delete(k->metadata);
+		k->metadata = NULL;
 	}
-	return SL_ENOMEM;
+	if (!k->metadata)
+		k->metadata = list ? cJSON_CreateArray() : cJSON_CreateObject();
+	for (at = k->metadata; at && *exact;) {
+		bool item = *exact++ == KMS_LEAF_ITEM;
+		size_t n = strcspn(exact, (char[]){KMS_LEAF_MEMBER, KMS_LEAF_ITEM, '\0'});
+
+		(void)sl_fmt(name, sizeof(name), "%.*s", (int)n, exact);
+		exact += n;
+		if (item && !metadata_fill(at, name))
+			return SL_ENOMEM;
+		at = metadata_step(at, item, name, *exact, value);
+	}
+	return at ? SL_OK : SL_ENOMEM;
 }
 
 static int on_leaf(void *arg, const struct kms_leaf *leaf)
@@ -378,8 +412,9 @@ static int on_leaf(void *arg, const struct kms_leaf *leaf)
 	char key[KEY_MAX * 2];
 
 	(void)sl_fmt(key, sizeof(key), "%s%s", k->prefix, leaf->path);
-	if (strncmp(key, "metadata.", 9) == 0)
-		return add_metadata(k, key + 9, leaf->value);
+	if (!k->prefix[0] && strncmp(leaf->exact + 1, "metadata", 8) == 0 && leaf->exact[9] &&
+	    leaf->exact[9] <= KMS_LEAF_MEMBER)
+		return add_metadata(k, leaf->exact + 9, leaf->value);
 	return apply(k, file_rows, SL_COUNT(file_rows), key, &at, leaf->value);
 }
 

@@ -8,8 +8,10 @@
 /* One setting; the path has dots between its parts: "mediaServer.net.websocket.port". */
 struct kms_leaf {
 	const char *path, *value;
+	const char *exact;              /* the path, each part behind what it is; items by their index */
 	size_t line;
 };
+enum { KMS_LEAF_MEMBER = 0x1f, KMS_LEAF_ITEM = 0x1e };
 /* Anything but SL_OK ends the reading. */
 typedef int (*kms_leaf_fn)(void *arg, const struct kms_leaf *leaf);
 /* What is wrong with a file, and where. */

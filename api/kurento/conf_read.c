@@ -10,10 +10,15 @@ struct reader {
 	kms_leaf_fn fn;
 	void *arg;
 	struct kms_conf_why *why;
-	struct sl_buf path;
+	struct sl_buf path, exact; /* of struct kms_leaf */
 	unsigned depth;
+	size_t index; /* of the next item of an array */
 	bool comment; /* below a key that begins with "//" */
 	char path_text[PATH_MAX_LEN];
+	char exact_text[2 * PATH_MAX_LEN];
+};
+struct mark {
+	size_t path, exact;
 };
 
 static int wrong(struct reader *r, const char *text)
@@ -25,9 +30,15 @@ static int wrong(struct reader *r, const char *text)
 
 static int tell(struct reader *r, size_t line, const char *value)
 {
-	struct kms_leaf leaf = {.path = r->path_text, .value = value, .line = line};
+	struct kms_leaf leaf = {
+		.path = r->path_text, .exact = r->exact_text, .value = value, .line = line};
 
 	return r->comment ? SL_OK : r->fn(r->arg, &leaf);
+}
+
+static struct mark mark(const struct reader *r)
+{
+	return (struct mark){r->path.n, r->exact.n};
 }
 
 /* One part more on the path; cut() takes it off again. */
@@ -36,20 +47,34 @@ static bool push(struct reader *r, const char *part)
 	if (r->path.n > 0)
 		sl_buf_char(&r->path, '.');
 	sl_buf_z(&r->path, part);
-	return !r->path.full;
+	sl_buf_fmt(&r->exact, "%c%s", KMS_LEAF_MEMBER, part);
+	return !r->path.full && !r->exact.full;
 }
 
-static void cut(struct reader *r, size_t n)
+static bool push_item(struct reader *r)
 {
-	r->path.n = n;
-	r->path.full = false;
-	r->path_text[n] = '\0';
+	sl_buf_fmt(&r->exact, "%c%zu", KMS_LEAF_ITEM, r->index);
+	return !r->exact.full;
+}
+
+static void cut_buf(struct sl_buf *b, size_t n)
+{
+	b->n = n;
+	b->full = false;
+	b->p[n] = '\0';
+}
+
+static void cut(struct reader *r, struct mark had)
+{
+	cut_buf(&r->path, had.path);
+	cut_buf(&r->exact, had.exact);
 }
 
 static void start(struct reader *r, char *text, kms_leaf_fn fn, void *arg, struct kms_conf_why *why)
 {
 	*r = (struct reader){.p = text, .line = 1, .fn = fn, .arg = arg, .why = why};
 	r->path = sl_buf(r->path_text, sizeof(r->path_text));
+	r->exact = sl_buf(r->exact_text, sizeof(r->exact_text));
 }
 
 /* ================= JSON ================= */
@@ -183,7 +208,7 @@ static int scalar(struct reader *r)
 
 static int member(struct reader *r)
 {
-	size_t had = r->path.n;
+	struct mark had = mark(r);
 	bool was_comment = r->comment;
 	char *key;
 	int err;
@@ -202,16 +227,27 @@ static int member(struct reader *r)
 	return err;
 }
 
-/* An object or an array, from its bracket on. */
-static int many(struct reader *r, char end, int (*item)(struct reader *))
+static int item(struct reader *r)
 {
+	struct mark had = mark(r);
+	int err = push_item(r) ? value(r) : wrong(r, "nested too deep");
+
+	cut(r, had);
+	return err;
+}
+
+/* An object or an array, from its bracket on. */
+static int many(struct reader *r, char end, int (*one)(struct reader *))
+{
+	size_t index = 0;
 	int err = SL_OK;
 
 	if (++r->depth > DEPTH_MAX)
 		return wrong(r, "nested too deep");
 	r->p++;
 	while (!err && look(r) != end) {
-		err = item(r);
+		r->index = index++;
+		err = one(r);
 		if (!err && look(r) == ',')
 			r->p++;
 		else if (!err && *r->p != end)
@@ -231,7 +267,7 @@ static int value(struct reader *r)
 	if (first == '{')
 		return many(r, '}', member);
 	if (first == '[')
-		return many(r, ']', value);
+		return many(r, ']', item);
 	if (first != '"')
 		return scalar(r);
 	text = string(r);
@@ -255,19 +291,29 @@ int kms_conf_json(char *text, kms_leaf_fn fn, void *arg, struct kms_conf_why *wh
 
 /* ================= INI ================= */
 
+/* Dots part a name, as objects part a path. */
+static bool push_parts(struct reader *r, struct sl_str name)
+{
+	char part[PATH_MAX_LEN];
+	bool fits = true;
+
+	while (fits && name.n > 0)
+		fits = sl_str_copy(part, sizeof(part), sl_str_cut(&name, '.')) && push(r, part);
+	return fits;
+}
+
 static int ini_setting(struct reader *r, struct sl_str line)
 {
 	struct sl_str rest = line;
 	struct sl_str key = sl_str_trim(sl_str_cut(&rest, '='));
 	struct sl_str text = sl_str_trim(rest);
-	size_t had = r->path.n;
-	char name[PATH_MAX_LEN];
+	struct mark had = mark(r);
 	char copy[1024];
 	int err;
 
 	if (key.n == 0 || !memchr(line.p, '=', line.n))
 		return wrong(r, "key=value is wanted here");
-	if (!sl_str_copy(name, sizeof(name), key) || !push(r, name))
+	if (!push_parts(r, key))
 		return wrong(r, "a key this long does not exist");
 	err = sl_str_copy(copy, sizeof(copy), text) ? tell(r, r->line, copy)
 						    : wrong(r, "this value is too long");
@@ -277,15 +323,12 @@ static int ini_setting(struct reader *r, struct sl_str line)
 
 static int ini_line(struct reader *r, struct sl_str line)
 {
-	char name[PATH_MAX_LEN];
-
 	if (line.n == 0 || line.p[0] == ';' || line.p[0] == '#')
 		return SL_OK;
 	if (line.p[0] != '[')
 		return ini_setting(r, line);
-	cut(r, 0);
-	if (line.p[line.n - 1] != ']' ||
-	    !sl_str_copy(name, sizeof(name), sl_str(line.p + 1, line.n - 2)) || !push(r, name))
+	cut(r, (struct mark){0, 0});
+	if (line.p[line.n - 1] != ']' || !push_parts(r, sl_str(line.p + 1, line.n - 2)))
 		return wrong(r, "a section is written [section]");
 	return SL_OK;
 }

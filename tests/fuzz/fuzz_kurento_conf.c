@@ -10,7 +10,8 @@ static int on_leaf(void *arg, const struct kms_leaf *leaf)
 {
 	size_t *told = arg;
 
-	if (leaf->line == 0 || leaf->line > lines || strlen(leaf->path) > 255 || !leaf->value)
+	if (leaf->line == 0 || leaf->line > lines || strlen(leaf->path) > 255 || !leaf->value ||
+	    leaf->exact[0] != KMS_LEAF_MEMBER)
 		__builtin_trap();
 	/* What fn says ends the reading. */
 	return ++*told == 1000 ? SL_EFULL : SL_OK;

@@ -240,6 +240,11 @@ TEST(the_main_file_sets_what_it_says)
 		 "http.port=2"},
 		{"{\"metadata\":{\"a\":\"x\\\"y\",\"b\":{\"c\":1,\"d\":true}}}",
 		 "kurento.metadata={\"a\":\"x\\\"y\",\"b\":{\"c\":\"1\",\"d\":\"true\"}}"},
+		/* lists, in which a null and what holds nothing is an empty text */
+		{"{\"metadata\":{\"a\":[1,\"x\",[]],\"b\":[null,{\"c\":1,\"d.e\":[2]},{\"c\":3}]}}",
+		 "kurento.metadata={\"a\":[\"1\",\"x\"],\"b\":[\"\",{\"c\":\"1\",\"d.e\":[\"2\"]},"
+		 "{\"c\":\"3\"}]}"},
+		{"{\"metadata\":[{\"a\":1},2]}", "kurento.metadata=[{\"a\":\"1\"},\"2\"]"},
 		{"{\"mediaServer\":{\"net\":{\"websocket\":{\"secure\":{\"port\":8443,"
 		 "\"certificate\":\"cert.pem\",\"password\":\"\"}}}}}",
 		 "http.port=8443 http.cert=~/cert.pem http.key=~/cert.pem"},
