@@ -283,7 +283,8 @@ static void send_text(struct kms_peer *p, struct api_json_out *o)
 
 void kms_refuse(struct kms_peer *p, const cJSON *id, int code, const char *fmt, ...)
 {
-	const char *type = code == KMS_NOT_ENOUGH_RESOURCES ? error_name(code) : NULL;
+	const char *type =
+		code == KMS_NOT_ENOUGH_RESOURCES ? error_name(KMS_NOT_ENOUGH_RESOURCES) : NULL;
 	struct api_json_out o;
 	char text[TEXT_MAX];
 	va_list ap;
