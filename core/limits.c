@@ -4,6 +4,7 @@
  * those who play it. Only players with limits of their own have a wish: their REMB within those.
  * Each loop tells the publisher's the least of its own. */
 #include "core/core_int.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 enum { SOON_US = 100000, LOSS_HALVES = 25, LIFTS = 3 };
@@ -76,13 +77,25 @@ static uint32_t cap(struct sl_publisher *p)
 	return bps;
 }
 
+/* Not each of a player's wishes: that it is a player's. */
+static void tell_whose(const struct sl_publisher *p)
+{
+	static const char *const words[] = {"none", "configuration", "client", "player"};
+
+	SL_LOG(INFO, MEDIA, "limit of a publisher's video", SL_KS("session", p->t->name),
+	       SL_KU("track", p->id), SL_KS("by", words[p->cap_by]), SL_KU("bps", p->cap_bps));
+}
+
 uint32_t sl_publisher_remb(struct sl_publisher *p)
 {
+	enum sl_cap_by was_by = p->cap_by;
 	uint32_t was_bps = p->cap_bps;
 
 	if (p->conf.kind != SL_VIDEO || !p->conf.remb || !p->ssrc)
 		return 0;
 	p->cap_bps = cap(p);
+	if (p->cap_by != was_by)
+		tell_whose(p);
 	if (p->cap_bps)
 		p->lifts = 0;
 	else if (was_bps)

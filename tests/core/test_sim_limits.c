@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 — limits that are set on tracks of a running call, and key
  * frames that are asked for by command. */
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "tests/core/call.h"
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
 /* 1 Gb/s, in the 18 bits of a REMB's mantissa. */
 enum { LIFTED_BPS = 999997440 };
@@ -105,6 +109,64 @@ TEST(what_a_player_with_limits_can_take_reaches_the_publisher_within_them)
 	sim_run(c.s, 2 * SL_SEC);
 	CHECK_EQ(c.camera->remb_bps, 200000);
 	CHECK_EQ(stats_of(c.s, 0, c.a->transport, camera)->cap_by, SL_CAP_SET);
+	call_end(&c);
+}
+
+/* Lines that repeat are limited per second, and other tests have written this one, too. */
+static int start_log(void)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	usleep((useconds_t)(1000000 - now.tv_nsec / 1000));
+	TRY(sl_log_start(fd, false));
+	return fd;
+}
+
+/* Whose limits were logged, in that order, each behind a blank. */
+static void check_logged(int fd, const char *want)
+{
+	char text[8192] = "", whose[128] = "";
+	const char *at = text;
+
+	sl_log_stop();
+	CHECK(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	close(fd);
+	while ((at = strstr(at, "limit of a publisher's video")) != NULL) {
+		const char *by = strstr(at, " by=");
+
+		CHECK(by);
+		(void)sl_fmt(whose + strlen(whose), sizeof(whose) - strlen(whose), " %.*s",
+			     (int)strcspn(by + 4, " \n"), by + 4);
+		at = by;
+	}
+	CHECK_STR(whose, want);
+}
+
+TEST(log_says_whose_limit_holds_whenever_it_is_another_ones)
+{
+	struct call c;
+	uint64_t camera, screen;
+	int fd;
+
+	sim_no_oom();
+	c = call_new(&(struct sim_conf){.seed = 624}, SIM_REMB | SIM_TWCC);
+	call_connect(&c);
+	camera = sim_publisher(c.camera)->id;
+	screen = sim_subscriber(c.screen)->id;
+	fd = start_log();
+	limit(c.s, 0, camera, 0, 400000);
+	sim_run(c.s, SL_SEC);
+	limit(c.s, 1, screen, 0, 300000);
+	sim_run(c.s, SL_SEC);
+	remb(c.screen, 200000);
+	sim_run(c.s, SL_SEC);
+	limit(c.s, 1, screen, 0, 0);
+	sim_run(c.s, SL_SEC);
+	limit(c.s, 0, camera, 0, 0);
+	sim_run(c.s, SL_SEC);
+	check_logged(fd, " client player client none");
 	call_end(&c);
 }
 
