@@ -3,7 +3,7 @@
  * folder that knows of sockets and of the loop's time. */
 #include "api/kurento/rpc.h"
 
-enum { CLOSE_AWAY = 1001, CLOSE_ERROR = 1011, BURST_S = 10 };
+enum { CLOSE_AWAY = 1001, CLOSE_ERROR = 1011, BURST_S = 10, LAST_TURNS = 3 };
 
 struct kms_socket {
 	/* owned */
@@ -207,6 +207,9 @@ void sl_kurento_free(struct kms *k)
 		c->over = true;
 		api_ws_close(c->ws, CLOSE_AWAY, "the server is ending");
 	}
+	/* That is written when the sockets can be, behind what waits; the api may end at once. */
+	for (int turn = 0; turn < LAST_TURNS; turn++)
+		uv_run(k->loop, UV_RUN_NOWAIT);
 	kms_free(k);
 	uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }

@@ -529,6 +529,21 @@ def sigint_ends_at_once_with_sessions_and_connections():
 
 
 @test
+def clients_of_kurento_are_told_that_the_server_ends():
+    s = Server()
+    with socket.create_connection(("127.0.0.1", s.port), DEADLINE_S) as c:
+        c.sendall(b"GET /kurento HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                  b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" % s.port)
+        check(c.recv(4096).startswith(b"HTTP/1.1 101 "))
+        s.signal(signal.SIGTERM)
+        told = b""
+        while more := c.recv(4096):
+            told += more
+    equal(told[:4], b"\x88" + bytes([len(told) - 2]) + (1001).to_bytes(2, "big"))
+    equal(s.exit(), 0)
+
+
+@test
 def session_whose_peer_never_comes_ends_by_itself():
     s = Server("--drain_s=86400", "--ice.timeout=1")
     equal(s.publish()[0], 201)
