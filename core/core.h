@@ -188,6 +188,8 @@ struct sl_track_stats {
 struct sl_pair_stats {
 	struct sl_addr local, remote;
 	char type[8];                   /* of the remote candidate */
+	char local_type[8];
+	bool tcp;                       /* what the pair goes over; not how a relay of ours is reached */
 	bool selected, nominated, valid;
 	uint32_t checks_in, checks_out, answers_in;
 	int64_t rtt_us;

@@ -86,7 +86,9 @@ static void pair_stats(const struct sl_transport *t, struct sl_transport_stats *
 		const struct sl_ice_pair_info *p = &pairs[i];
 		struct sl_pair_stats *to = &out->pairs[i];
 
-		*to = (struct sl_pair_stats){.remote = p->path.remote,
+		*to = (struct sl_pair_stats){.local = p->local,
+					     .remote = p->path.remote,
+					     .tcp = p->path.remote.tcp,
 					     .selected = p->selected,
 					     .nominated = p->nominated,
 					     .valid = p->valid,
@@ -94,9 +96,12 @@ static void pair_stats(const struct sl_transport *t, struct sl_transport_stats *
 					     .checks_out = p->checks_sent,
 					     .answers_in = p->responses_in,
 					     .rtt_us = p->rtt_us};
-		if (p->path.sock < e->conf.local_count)
+		if (!to->local.family && p->path.sock < e->conf.local_count)
 			to->local = e->conf.locals[p->path.sock].addr;
+		to->local.tcp = to->remote.tcp = 0;
 		sl_fmt(to->type, sizeof(to->type), "%s", sl_ice_type_name(p->remote_type));
+		sl_fmt(to->local_type, sizeof(to->local_type), "%s",
+		       sl_ice_type_name(p->local_type));
 	}
 }
 

@@ -135,7 +135,7 @@ static void put_track(struct asking *a, const struct sl_track_stats *t, uint64_t
 /* ================= transports and candidates ================= */
 
 static void put_candidate(struct asking *a, const char *id, const char *type,
-			  const struct sl_addr *addr, const char *cand_type)
+			  const struct sl_addr *addr, const char *cand_type, bool tcp)
 {
 	static const struct {
 		const char *sdp, *word;
@@ -152,7 +152,7 @@ static void put_candidate(struct asking *a, const char *id, const char *type,
 	open_entry(a, id, "RTCIceCandidateAttributes", type);
 	api_json_put_z(a->out, "ipAddress", addr->family ? sl_addr_ip_text(addr, ip) : "");
 	api_json_put_int(a->out, "portNumber", addr->port);
-	api_json_put_z(a->out, "transport", "udp");
+	api_json_put_z(a->out, "transport", tcp ? "tcp" : "udp");
 	api_json_put_z(a->out, "candidateType", word);
 	api_json_put_int(a->out, "priority", 0);
 	api_json_put_z(a->out, "addressSourceUrl", "");
@@ -174,8 +174,8 @@ static void put_pair(struct asking *a, const struct sl_transport_stats *s, size_
 
 	(void)name_of(&local, "local", transport, i);
 	(void)name_of(&remote, "remote", transport, i);
-	put_candidate(a, local.text, "localcandidate", &p->local, "host");
-	put_candidate(a, remote.text, "remotecandidate", &p->remote, p->type);
+	put_candidate(a, local.text, "localcandidate", &p->local, p->local_type, p->tcp);
+	put_candidate(a, remote.text, "remotecandidate", &p->remote, p->type, p->tcp);
 	open_entry(a, name_of(&pair, "pair", transport, i), "RTCIceCandidatePairStats",
 		   "candidatepair");
 	api_json_put_z(a->out, "transportId", name_of(&of, "transport", transport, 0));

@@ -108,6 +108,22 @@ static void tell_relayed(struct sim_peer *sp)
 	sim_refresh(sp);
 }
 
+static void check_stats_of_relay(const struct sim_peer *sp)
+{
+	const struct sl_core_cand *relay = told(sp->sim, sp, "relay");
+	static struct sl_transport_stats st;
+	size_t selected = 0;
+
+	memset(&st, 0, sizeof(st));
+	sl_transport_stats(sim_transport(sp), &st);
+	while (selected < st.pair_count && !st.pairs[selected].selected)
+		selected++;
+	CHECK(relay && selected < st.pair_count);
+	CHECK_STR(st.pairs[selected].local_type, "relay");
+	CHECK(sl_addr_eq(&st.pairs[selected].local, &relay->addr));
+	CHECK(!st.pairs[selected].tcp);
+}
+
 static void relay_only(enum sl_turn_transport transport, uint64_t seed)
 {
 	struct call c;
@@ -126,6 +142,7 @@ static void relay_only(enum sl_turn_transport transport, uint64_t seed)
 	CHECK(sl_ice_path(&sim_transport(c.a)->ice)->sock & SL_SOCK_RELAY);
 	sim_run(c.s, 5 * SL_SEC);
 	check_goes_on(&c);
+	check_stats_of_relay(c.a);
 	CHECK_EQ(c.s->turn.bound, 2);
 	CHECK_EQ(sim_events(c.s, SL_EV_SERVER, 0), 0);
 	sim_run(c.s, 700 * SL_SEC); /* permissions, channels and allocations are kept */

@@ -774,6 +774,8 @@ static void fill_stats(struct sl_transport_stats *s)
 	s->pairs[0] = (struct sl_pair_stats){.local = sl_addr_v4(192, 0, 2, 7, 1),
 					     .remote = sl_addr_v4(192, 0, 2, 8, 2),
 					     .type = "prflx",
+					     .local_type = "relay",
+					     .tcp = true,
 					     .selected = true,
 					     .valid = true,
 					     .rtt_us = 20000};
@@ -824,6 +826,9 @@ TEST(statistics_have_streams_transport_pair_and_codecs_and_say_which_limit_holds
 	CHECK_STR(str_at(at(stats, str_at(s, "remoteCandidateId", NULL), NULL), "candidateType",
 			 NULL),
 		  "peerreflexive");
+	s = at(stats, str_at(s, "localCandidateId", NULL), NULL);
+	CHECK_STR(str_at(s, "candidateType", NULL), "relayed");
+	CHECK_STR(str_at(s, "transport", NULL), "tcp");
 	stats = at(
 		call(p, "invoke",
 		     "'object':'%s','operation':'getStats','operationParams':{'mediaType':'AUDIO'}",
