@@ -524,6 +524,21 @@ static void accept_line(struct kms_job *job, size_t i)
 				on_tracks, p));
 }
 
+/* It could not be reached from our sockets, and what we offered cannot be taken back. */
+static int check_reach(struct kms_rtp *rtp, const struct sl_sdp *answer, struct sl_sdp_why *why)
+{
+	for (size_t i = 0; i < answer->media_count; i++) {
+		const struct sl_sdp_media *m = &answer->media[i];
+
+		if (m->rejected || !m->conn.family || m->conn.family == rtp->addr.family)
+			continue;
+		sl_fmt(why->text, sizeof(why->text),
+		       "m-line %zu of the answer is of the other IP version: see useIpv6", i + 1);
+		return SL_EPARSE;
+	}
+	return SL_OK;
+}
+
 static void accept_answer(struct kms_job *job)
 {
 	struct kms_rtp *rtp = rtp_of(job->ep);
@@ -536,6 +551,8 @@ static void accept_answer(struct kms_job *job)
 		err = SL_ENOMEM;
 	if (!err)
 		err = sl_sdp_plain_check(&offered, &job->remote, &why);
+	if (!err)
+		err = check_reach(rtp, &job->remote, &why);
 	if (err) {
 		kms_job_fail_err(job, err, why.text);
 		return;

@@ -251,6 +251,27 @@ TEST(an_answer_that_does_not_fit_is_refused_with_its_code)
 		 40206);
 }
 
+/* Our sockets could not reach it, and it is too late to reject the m-line. */
+TEST(an_answer_of_the_other_ip_version_is_refused)
+{
+	char pipeline[256], o[256];
+	struct peer *p;
+
+	WORLD();
+	p = begin(pipeline);
+	endpoint(p, pipeline, "", o);
+	call_str(p, text, sizeof(text), "invoke", "'object':'%s','operation':'generateOffer'", o);
+	CHECK_EQ(call_code(p, "invoke",
+			   "'object':'%s','operation':'processAnswer','operationParams':{'answer':'v=0" NL
+			   "o=- 1 2 IN IP6 2001:db8::7" NL "s=-" NL "c=IN IP6 2001:db8::7" NL "t=0 0" NL
+			   "m=audio 30000 RTP/AVPF 0" NL "m=video 0 RTP/AVPF 96" NL "'}",
+			   o),
+		 40206);
+	CHECK_EQ(fake_core_track_count(&world.core), 0);
+	invoke(p, o, "processAnswer", "answer", HEAD "m=audio 30000 RTP/AVPF 0" NL "m=video 0 RTP/AVPF 96" NL);
+	CHECK_EQ(told(0)->plain.rtp.port, 30000);
+}
+
 TEST(offer_options_choose_the_media)
 {
 	char pipeline[256], o[256];
