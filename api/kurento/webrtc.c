@@ -86,6 +86,14 @@ static void get_dtls(struct kms_object *o, struct kms_call *call)
 	kms_done(call);
 }
 
+/* Checks of the peer may find a way before core was seen to look for one: that is said first. */
+static bool looks_for_a_way(struct kms_webrtc *w)
+{
+	if (!w->component_said || w->component == KMS_C_GATHERING)
+		kms_webrtc_component(w, KMS_C_CONNECTING);
+	return w->component == KMS_C_CONNECTING;
+}
+
 /* A pair that works is CONNECTED; core tells of one only when it is nominated, which is READY. */
 static void on_ice(struct kms_webrtc *w, const struct sl_core_event *ev)
 {
@@ -96,6 +104,7 @@ static void on_ice(struct kms_webrtc *w, const struct sl_core_event *ev)
 		kms_webrtc_component(w, KMS_C_CONNECTING);
 		break;
 	case SL_CORE_ICE_CONNECTED:
+		(void)looks_for_a_way(w);
 		kms_webrtc_component(w, KMS_C_CONNECTED);
 		kms_webrtc_component(w, KMS_C_READY);
 		break;
@@ -110,6 +119,8 @@ static void on_ice(struct kms_webrtc *w, const struct sl_core_event *ev)
 
 static void on_pair(struct kms_webrtc *w, const struct sl_core_event *ev)
 {
+	if (looks_for_a_way(w))
+		kms_webrtc_component(w, KMS_C_CONNECTED);
 	kms_webrtc_paired(w, &ev->local, &ev->remote);
 }
 

@@ -514,6 +514,29 @@ TEST(states_are_told_in_kurentos_order)
 	CHECK_STR(str_at(event(p, "DtlsConnectionStateChange", 0), "state", NULL), "CLOSED");
 }
 
+/* Checks of the peer may come first: then core has a pair before it was seen to look for one. */
+TEST(a_pair_that_is_there_at_once_is_told_after_connecting_and_before_ready)
+{
+	static const char *const words[] = {"CONNECTING", "CONNECTED", "READY"};
+	struct sl_core_cand ours = host(40003), theirs = host(5000);
+	struct peer *p;
+
+	WORLD();
+	p = begin("WebRtcEndpoint");
+	CHECK_EQ(op_code(p, "processOffer", "offer", BOTH), 0);
+	subscribe(p, "IceComponentStateChanged");
+	subscribe(p, "NewCandidatePairSelected");
+	core_says((struct sl_core_event){.type = SL_EV_PAIR, .local = ours, .remote = theirs});
+	STOP_AFTER_OOM();
+	CHECK_STR(str_at(event(p, "IceComponentStateChanged", 1), "state", NULL), "CONNECTED");
+	CHECK(event(p, "NewCandidatePairSelected", 0));
+	core_says((struct sl_core_event){.type = SL_EV_ICE, .ice = SL_CORE_ICE_CONNECTED});
+	STOP_AFTER_OOM();
+	for (size_t i = 0; i < SL_COUNT(words); i++)
+		CHECK_STR(str_at(event(p, "IceComponentStateChanged", i), "state", NULL), words[i]);
+	CHECK(!event(p, "IceComponentStateChanged", SL_COUNT(words)));
+}
+
 TEST(media_that_flows_is_told_as_flow_and_state)
 {
 	struct peer *p;
