@@ -8,7 +8,9 @@
  * The order of giving things up, each step with its own bound:
  *   1. BUSY_US and more: new sessions are refused.
  *   2. SHED_US and more: video is withheld from one more eighth of the video subscribers every
- *      window, until nobody has video. Audio is never touched.
+ *      window, until nobody has video. Audio is never touched. A loop far behind has turns longer
+ *      than a window: then it is an eighth for each window's length, or the queue would grow with
+ *      the turns, and audio's delay with it.
  * Back in reverse, slowly: an eighth for every second without a queue, each with a key frame of its
  * own, then new sessions. The control thread reads busy and shed. */
 #include "core/load.h"
@@ -29,10 +31,13 @@ void sl_load_waited(struct sl_load *l, int64_t wait_us)
 
 static bool harder(struct sl_load *l, int64_t now_us)
 {
-	bool more = l->least_us >= SHED_US && l->busy && l->shed < SL_LOAD_PARTS;
+	int64_t windows = (now_us - l->window_us) / SL_LOAD_WINDOW_US;
+	unsigned more = 0;
 
+	if (l->least_us >= SHED_US && l->busy)
+		more = (unsigned)SL_MIN(windows, (int64_t)(SL_LOAD_PARTS - l->shed));
 	l->calm_us = now_us;
-	if (l->busy && !more)
+	if (l->busy && more == 0)
 		return false;
 	SL_STORE(&l->busy, true);
 	SL_STORE(&l->shed, l->shed + more);

@@ -64,6 +64,29 @@ TEST(a_queue_that_stays_takes_all_video_in_eighths)
 	CHECK_EQ(l.shed, SL_LOAD_PARTS);
 }
 
+TEST(a_loop_whose_turns_are_long_gives_up_as_much_in_the_same_time)
+{
+	begin();
+	run(110 * SL_MS, 500 * SL_MS);
+	CHECK(l.busy);
+	for (unsigned i = 3; i <= 9; i += 3) {
+		now_us += 3 * SL_LOAD_WINDOW_US;
+		sl_load_waited(&l, 500 * SL_MS);
+		sl_load_tick(&l, now_us);
+		CHECK_EQ(l.shed, SL_MIN(i, (unsigned)SL_LOAD_PARTS));
+	}
+}
+
+TEST(one_long_turn_after_a_long_rest_refuses_and_withholds_nothing)
+{
+	begin();
+	now_us += 60 * SL_SEC;
+	sl_load_waited(&l, 500 * SL_MS);
+	sl_load_tick(&l, now_us);
+	CHECK(l.busy);
+	CHECK_EQ(l.shed, 0);
+}
+
 TEST(shedding_stops_where_it_is_enough)
 {
 	begin();
