@@ -346,6 +346,17 @@ static uint64_t cut_off(const struct load_sink *s)
 	return from && last > s->top ? last - s->top : 0;
 }
 
+static void add_sink(struct load *l, const struct load_sink *s, bool drained)
+{
+	uint64_t lost = load_sink_tail(s) + (drained ? cut_off(s) : 0);
+
+	l->window.lost += lost;
+	if (s->source) {
+		l->window.kind[s->source->kind].received += s->received;
+		l->window.kind[s->source->kind].lost += lost;
+	}
+}
+
 static void end_window(struct load *l)
 {
 	cJSON *o;
@@ -354,11 +365,8 @@ static void end_window(struct load *l)
 		for (unsigned k = 0; k < l->peers[i]->sink_count; k++) {
 			const struct load_sink *s = &l->peers[i]->sinks[k];
 
-			if (s->ignored)
-				continue;
-			l->window.lost += load_sink_tail(s);
-			if (l->drain && l->peers[i]->state == LOAD_CONNECTED)
-				l->window.lost += cut_off(s);
+			if (!s->ignored)
+				add_sink(l, s, l->drain && l->peers[i]->state == LOAD_CONNECTED);
 		}
 	l->window.drops = all_drops(l) - l->window.drops;
 	l->window_end_us = SL_NEVER;
@@ -399,7 +407,7 @@ static void set_rate(struct load *l, enum sl_kind kind, double pps)
 	set_stride(l);
 }
 
-/* rate KIND PPS | churn JOINS_PER_S | measure SECONDS | drain SECONDS | quit */
+/* rate KIND PPS | churn JOINS_PER_S | measure SECONDS | drain SECONDS | end (of the window) | quit */
 static void command(struct load *l, char *line)
 {
 	char *verb = strtok(line, " \n");
@@ -415,6 +423,8 @@ static void command(struct load *l, char *line)
 		l->conf.joins_per_s = x;
 	else if (strcmp(verb, "measure") == 0 || strcmp(verb, "drain") == 0)
 		begin_window(l, (int64_t)(x * 1e6), verb[0] == 'd');
+	else if (strcmp(verb, "end") == 0 && l->window_end_us != SL_NEVER)
+		l->window_end_us = SL_MIN(l->window_end_us, l->now_us);
 	else if (strcmp(verb, "quit") == 0)
 		l->stopping = true;
 	else
@@ -594,7 +604,7 @@ static const char usage[] =
 	"  --parallel N              joins under way at a time (8)\n"
 	"  --checks N                packets per second to decipher and compare (4000)\n"
 	"  --control                 commands on standard input: rate, churn, measure, drain, "
-	"quit\n"
+	"end, quit\n"
 	"Prints a line of JSON for each event: ready, begin, result, failed.\n";
 
 static void defaults(struct load_conf *c)

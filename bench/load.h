@@ -54,6 +54,11 @@ void load_hist_add(struct load_hist *h, int64_t ns);
 /* Value at a quantile of 0 to 1, in microseconds; 0 of an empty one. */
 double load_hist_us(const struct load_hist *h, double quantile);
 
+/* Of one kind of media: to those who are there when the window ends. */
+struct load_count {
+	uint64_t sent, received, lost;
+};
+
 /* What one window measured. */
 struct load_window {
 	int64_t start_us, cpu_us;       /* when it began; CPU time of this process then */
@@ -65,6 +70,7 @@ struct load_window {
 	uint64_t nacked, again, plis;   /* asked of publishers; sent again */
 	uint64_t joins, refused, failed, leaves;
 	uint64_t drops;                 /* by full buffers of our own sockets */
+	struct load_count kind[SL_KIND_COUNT];
 	struct load_hist latency, late, join;
 };
 cJSON *load_window_json(const struct load_window *w, int64_t now_us, int64_t cpu_us);

@@ -192,6 +192,7 @@ static void send_burst(struct load_source *s, struct iovec *iov, int n)
 			break;
 	}
 	l->window.sent += (uint64_t)at;
+	l->window.kind[s->kind].sent += (uint64_t)at;
 	l->window.unsent += (uint64_t)(n - at);
 }
 

@@ -63,6 +63,15 @@ static void add_hist(cJSON *to, const char *name, const struct load_hist *h)
 		cJSON_AddNumberToObject(o, rows[i].name, load_hist_us(h, rows[i].at));
 }
 
+static void add_kind(cJSON *to, const char *name, const struct load_count *c)
+{
+	cJSON *o = cJSON_AddObjectToObject(to, name);
+
+	cJSON_AddNumberToObject(o, "sent", (double)c->sent);
+	cJSON_AddNumberToObject(o, "received", (double)c->received);
+	cJSON_AddNumberToObject(o, "lost", (double)c->lost);
+}
+
 cJSON *load_window_json(const struct load_window *w, int64_t now_us, int64_t cpu_us)
 {
 	const struct {
@@ -96,6 +105,8 @@ cJSON *load_window_json(const struct load_window *w, int64_t now_us, int64_t cpu
 		cJSON_AddNumberToObject(o, counts[i].name, (double)counts[i].v);
 	cJSON_AddNumberToObject(o, "pps", (double)w->received / seconds);
 	cJSON_AddNumberToObject(o, "generator_cpu", (double)(cpu_us - w->cpu_us) / 1e6 / seconds);
+	add_kind(o, "audio", &w->kind[SL_AUDIO]);
+	add_kind(o, "video", &w->kind[SL_VIDEO]);
 	add_hist(o, "latency_us", &w->latency);
 	add_hist(o, "late_us", &w->late);
 	add_hist(o, "join_us", &w->join);
