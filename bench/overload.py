@@ -57,7 +57,7 @@ class Client:
 
     def __init__(self, url):
         self.address = url.partition('//')[2]
-        self.events = queue.Queue()
+        self.events = {'load': queue.Queue(), 'overload': queue.Queue()}
         self.stream = http.client.HTTPConnection(self.address, timeout=2 * WAIT_S)
         self.stream.request('GET', '/v1/events')
         threading.Thread(target=self.read, args=(self.stream.getresponse(),), daemon=True).start()
@@ -65,8 +65,9 @@ class Client:
     def read(self, stream):
         try:
             for line in stream:
-                if line.startswith(b'data:'):
-                    self.events.put(json.loads(line[5:]))
+                e = json.loads(line[5:]) if line.startswith(b'data:') else {'type': None}
+                if e['type'] in self.events:
+                    self.events[e['type']].put(e)
         except (OSError, ValueError, AttributeError, http.client.HTTPException):
             pass                        # the server's end, or ours
 
@@ -75,10 +76,10 @@ class Client:
         end = time.monotonic() + wait_s
         while True:
             try:
-                e = self.events.get(timeout=max(0, end - time.monotonic()))
+                e = self.events[kind].get(timeout=max(0, end - time.monotonic()))
             except queue.Empty:
                 return None
-            if e['type'] == kind and right(e):
+            if right(e):
                 return e
 
     def ask(self, method, path, body=None):
