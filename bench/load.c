@@ -407,7 +407,7 @@ static void set_rate(struct load *l, enum sl_kind kind, double pps)
 	set_stride(l);
 }
 
-/* rate KIND PPS | churn JOINS_PER_S | measure SECONDS | drain SECONDS | end (of the window) | quit */
+/* rate KIND PPS | churn JOINS_PER_S | measure SECONDS | drain SECONDS | end | quit; end: of the window */
 static void command(struct load *l, char *line)
 {
 	char *verb = strtok(line, " \n");
