@@ -463,7 +463,7 @@ const sentences = {
 		await down();
 		await anna.evaluate(() => window.sluice.room.localTracks.forEach((l) => l.replace(null)));
 		await page.untilSentence('Anna', /publisher is connected but sends no media any more/);
-		await filter(t, 'blocked', [`udp dport ${ports} counter drop`]);
+		await filter(t, 'blocked', [`udp dport ${ports} counter drop`, `tcp dport ${ports} counter drop`]);
 		const clara = await t.person('chromium', 'Clara', SMALL);
 		await clara.untilReady();
 		await clara.press('join');
