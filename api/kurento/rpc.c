@@ -91,14 +91,24 @@ static void on_close_session(struct kms_call *c)
 
 /* ================= objects ================= */
 
-static void on_release(struct kms_call *c)
+/* The object that the parameters name: *o is NULL for one that is gone or was never there. False: they name none, and
+ * the call has failed. */
+static bool named_object(struct kms_call *c, struct kms_object **o)
 {
-	struct kms_object *o;
 	struct sl_str id;
 
 	if (!kms_need_str(c, "object", &id))
+		return false;
+	*o = kms_object_by_id(c->kms, id);
+	return true;
+}
+
+static void on_release(struct kms_call *c)
+{
+	struct kms_object *o;
+
+	if (!named_object(c, &o))
 		return;
-	o = kms_object_by_id(c->kms, id);
 	if (o)
 		kms_object_release(o);
 	c->result = RESULT_BARE;
@@ -116,11 +126,9 @@ static void on_ref(struct kms_call *c)
 static void on_unref(struct kms_call *c)
 {
 	struct kms_object *o;
-	struct sl_str id;
 
-	if (!kms_need_str(c, "object", &id))
+	if (!named_object(c, &o))
 		return;
-	o = kms_object_by_id(c->kms, id);
 	if (o)
 		kms_session_unref(c->session, o);
 	c->result = RESULT_BARE;
