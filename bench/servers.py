@@ -52,6 +52,16 @@ def core_busy_s(core):
     raise BenchError(f'there is no core {core}')
 
 
+def stop(child):
+    if child.poll() is None:
+        child.terminate()
+    try:
+        child.wait(10)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
 def free_port():
     """A TCP port of loopback that is free now."""
     with socket.socket() as s:
@@ -172,13 +182,7 @@ class Janus:
         return self.child.pid
 
     def end(self):
-        if self.child.poll() is None:
-            self.child.terminate()
-        try:
-            self.child.wait(10)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
+        stop(self.child)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -224,13 +228,7 @@ class Rtpengine:
     def end(self):
         if self.control:
             self.control.close()
-        if self.child.poll() is None:
-            self.child.terminate()
-        try:
-            self.child.wait(10)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
+        stop(self.child)
 
 
 class Load:
